@@ -1,0 +1,1 @@
+"""The router daemon: priority queues and link choice."""

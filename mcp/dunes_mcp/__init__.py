@@ -1,0 +1,1 @@
+"""The gateway layer: profile, sync and the ground station."""

@@ -1,0 +1,14 @@
+"""The command table of `mcp`: names, their help, and where each lives. No logic."""
+
+from dunes.console import Entry, lazy_app, run
+
+ABOUT = "Connect a gateway to its ground station, and bring its readings there once each."
+
+COMMANDS: dict[str, Entry] = {}
+
+app = lazy_app("mcp", ABOUT, COMMANDS)
+
+
+def main() -> int:
+    """Run `mcp`."""
+    return run(app, "mcp")

@@ -1,0 +1,1 @@
+"""Topology design for meshes that survive node loss."""
