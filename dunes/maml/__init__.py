@@ -9,6 +9,23 @@ implementation.
 
 from dunes.maml.document import Document, Section, parse
 from dunes.maml.findings import Finding, Findings, MamlError, Severity
+from dunes.maml.history import append_history, new_entry
 from dunes.maml.markdown import Fence
+from dunes.maml.profiles import PROFILES, json_schema
+from dunes.maml.validate import validate
 
-__all__ = ["Document", "Fence", "Finding", "Findings", "MamlError", "Section", "Severity", "parse"]
+__all__ = [
+    "PROFILES",
+    "Document",
+    "Fence",
+    "Finding",
+    "Findings",
+    "MamlError",
+    "Section",
+    "Severity",
+    "append_history",
+    "json_schema",
+    "new_entry",
+    "parse",
+    "validate",
+]
