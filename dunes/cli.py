@@ -4,7 +4,25 @@ from dunes.console import Entry, lazy_app, run
 
 ABOUT = "Keep a field gateway talking when its satellite link does not."
 
-COMMANDS: dict[str, Entry] = {}
+COMMANDS: dict[str, Entry] = {
+    "config": Entry(
+        "dunes.commands.config:config",
+        "Show every setting, and change those that the profile keeps.",
+    ),
+    "completions": Entry(
+        "dunes.commands.completions:completions",
+        "Print the shell's completions for every tool, or install them.",
+    ),
+    "help": Entry(
+        "dunes.commands.help:show_help",
+        "Explain what holds for every command: exit codes, variables, files, units.",
+    ),
+    "complete-names": Entry(
+        "dunes.commands.complete_names:complete_names",
+        "Name what there is of a kind, one a line, for completions.",
+        hidden=True,
+    ),
+}
 
 app = lazy_app("dunes", ABOUT, COMMANDS)
 

@@ -146,6 +146,15 @@ def load(
     return Settings(found, where)
 
 
+def check_value(key: str, value: Any) -> Any:
+    """Read one value of a setting as a file would give it; quantities become SI numbers.
+
+    Raises:
+        ConfigError: an unknown key or a value of the wrong kind.
+    """
+    return _convert(key, value, "new value")
+
+
 def write_profile(settings: Settings, changes: Mapping[str, Any]) -> list[str]:
     """Merge `changes` into the machine-written profile, atomically.
 
@@ -166,7 +175,7 @@ def write_profile(settings: Settings, changes: Mapping[str, Any]) -> list[str]:
         if value is None:
             content.pop(key, None)
             continue
-        _convert(key, value, "the new profile")
+        _convert(key, value, "new value")
         content[key] = value
         above = settings.origin(key)
         if above not in {"default", str(path), str(SYSTEM_CONFIG / "config.toml")} or (
@@ -237,6 +246,8 @@ def _convert(key: str, value: Any, origin: str) -> Any:
             return value
         if kind is TABLE and isinstance(value, dict):
             return value
-    except (DunesError, ValueError) as e:
+    except DunesError as e:
+        raise ConfigError(f"{origin}: {e.message}", hint=e.hint) from e
+    except ValueError as e:
         raise ConfigError(f"{origin}: {key}: {e}", hint=SETTINGS[key].help) from e
     raise ConfigError(f"{origin}: {key} is not a {kind.name}: {value!r}", hint=SETTINGS[key].help)

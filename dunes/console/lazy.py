@@ -31,6 +31,7 @@ class LazyCommand(TyperCommand):
             callback=None,
             params=[],
             help=entry.help,
+            short_help=entry.help,  # else typer cuts it short instead of wrapping it
             hidden=entry.hidden,
             rich_markup_mode=None,
         )

@@ -1,0 +1,83 @@
+# Everything that people and CI run; `make` alone lists it.
+# Needs: CPython 3.11 or newer with its venv module, make, git. No uv, no root.
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+UV ?= uv
+LOCK := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet
+CODE := dunes torgo arachnid sakina mcp tests benchmarks tools conftest.py
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test guide lint format types check generated generated-check wheel wheel-test lock clean
+
+help: ## list these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+install: $(VENV)/.installed ## set up .venv from the lock files
+	@echo "ready: source $(BIN)/activate, then: dunes --help"
+
+$(VENV)/.python:
+	@test -n "$(PYTHON)" || { echo "no CPython 3.11 or newer with venv on PATH; Debian: apt-get install python3-venv; else: make PYTHON=/path/to/python3 …" >&2; exit 69; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.python requirements/run.lock requirements/test.lock pyproject.toml
+	$(PIP) install --require-hashes -r requirements/run.lock -r requirements/test.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.linted: $(VENV)/.installed requirements/lint.lock
+	$(PIP) install --require-hashes -r requirements/lint.lock
+	@touch $@
+
+demo: $(VENV)/.installed ## tell the lunar story on the simulated site, and judge it
+	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && \
+	DUNES_HOME=$$home/dunes PATH="$(abspath $(BIN)):$$PATH" dunes demo $(ARGS)
+
+test: $(VENV)/.installed ## run the tests and the documents' examples (ARGS=-k… to choose)
+	$(BIN)/python -m pytest $(ARGS)
+
+guide: $(VENV)/.installed ## run the examples of README.md and docs/
+	$(BIN)/python -m pytest README.md docs $(ARGS)
+
+lint: $(VENV)/.linted ## look for mistakes, and at the formatting
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: $(VENV)/.linted ## format the code
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix --select I
+
+types: $(VENV)/.linted ## check the types, strictly
+	$(BIN)/mypy
+
+check: lint types generated-check ## lint, types, generated files: before a commit
+
+generated: $(VENV)/.installed ## write completions, man pages and docs/cli-reference.md anew
+	$(BIN)/python tools/generate.py
+
+generated-check: $(VENV)/.installed ## say whether the generated files are what the commands say
+	$(BIN)/python tools/generate.py --check
+
+wheel: $(VENV)/.installed ## build the wheel into dist/
+	rm -rf dist
+	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
+
+wheel-test: wheel ## install the wheel in an environment of its own, and try it there
+	rm -rf $(VENV)-wheel
+	$(BIN)/python -m venv $(VENV)-wheel
+	$(VENV)-wheel/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/run.lock
+	$(VENV)-wheel/bin/python -m pip --disable-pip-version-check --quiet install --no-deps dist/*.whl
+	$(VENV)-wheel/bin/python -m pip --disable-pip-version-check check
+	$(BIN)/python tools/try_wheel.py $(VENV)-wheel
+
+lock: ## refresh the lock files (needs uv); UPGRADE=--upgrade for newer versions
+	$(LOCK) $(UPGRADE) --all-extras pyproject.toml -o requirements/run.lock
+	$(LOCK) $(UPGRADE) --group test --group build -c requirements/run.lock -o requirements/test.lock
+	$(LOCK) $(UPGRADE) --group lint -c requirements/run.lock -c requirements/test.lock -o requirements/lint.lock
+
+clean: ## remove what these targets made
+	rm -rf $(VENV) $(VENV)-wheel dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

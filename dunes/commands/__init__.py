@@ -1,0 +1,1 @@
+"""The verbs of the house, one file each: parse, call the library, print."""
