@@ -192,7 +192,7 @@ def _decode(data: bytes, max_bytes: int) -> str:
         message = f"byte 0x{data[e.start]:02x} is not UTF-8"
         finding = Finding(Severity.ERROR, "not-utf-8", message, line, column)
         raise MamlError(finding, hint="save the file as UTF-8") from e
-    return text.removeprefix("\ufeff")
+    return text.lstrip("\ufeff")
 
 
 def _find_marks(document: Document) -> None:

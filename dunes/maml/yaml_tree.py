@@ -27,6 +27,7 @@ INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})|0x[0-9a-fA-F]{1,15}|0o[0-7]{1
 FLOAT = re.compile(
     r"[-+]?(?:\.[0-9]{1,30}|(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{0,30})?)(?:[eE][-+]?[0-9]{1,3})?"
 )
+STARTS_NUMBER = frozenset("0123456789+-.")
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 YAML_1_1_TRUTHS = frozenset(
@@ -99,7 +100,8 @@ def read_yaml(text: str) -> YamlTree:
         mark = e.problem_mark or e.context_mark
         said = " ".join(part for part in (e.context, e.problem) if part)
         index = mark.index if mark is not None else 0
-        tree.faults.append(Fault("yaml-syntax", f"not YAML: {said}", index))
+        code = "yaml-depth" if "nesting depth" in said else "yaml-syntax"
+        tree.faults.append(Fault(code, f"not YAML: {said}", index))
     except yaml.YAMLError as e:
         tree.faults.append(Fault("yaml-syntax", f"not YAML: {str(e)[:200]}", 0))
     except RecursionError:
@@ -240,13 +242,13 @@ def resolve(text: str) -> tuple[Any, bool]:
 
     An integer beyond 18 digits and a float that is not finite stay text.
     """
-    first = text[:1]
-    if first.isdigit() or first in "+-.":
+    if text[:1] in STARTS_NUMBER:
         if INTEGER.fullmatch(text):
             return int(text, 0), False
-        if FLOAT.fullmatch(text) and text not in {".", "-", "+"}:
+        if FLOAT.fullmatch(text):
             number = float(text)
-            return (number, False) if math.isfinite(number) else (text, True)
+            held = math.isfinite(number) and not text.lstrip("+-").isdigit()
+            return (number, False) if held else (text, True)
         return text, YAML_1_1_NUMBERS.fullmatch(text) is not None
     if text in NULLS:
         return None, False
