@@ -53,6 +53,7 @@ format: $(VENV)/.linted ## format the code
 
 types: $(VENV)/.linted ## check the types, strictly
 	$(BIN)/mypy
+	$(BIN)/mypy tools/*.py
 
 check: lint types generated-check ## lint, types, generated files: before a commit
 
