@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 UV ?= uv
 LOCK := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet
 CODE := dunes torgo arachnid sakina mcp tests benchmarks tools conftest.py
@@ -70,8 +70,8 @@ wheel: $(VENV)/.installed ## build the wheel into dist/
 wheel-test: wheel ## install the wheel in an environment of its own, and try it there
 	rm -rf $(VENV)-wheel
 	$(BIN)/python -m venv $(VENV)-wheel
-	$(VENV)-wheel/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/run.lock
-	$(VENV)-wheel/bin/python -m pip --disable-pip-version-check --quiet install --no-deps dist/*.whl
+	$(VENV)-wheel/bin/python -m pip --disable-pip-version-check -qq install --require-hashes -r requirements/run.lock
+	$(VENV)-wheel/bin/python -m pip --disable-pip-version-check -qq install --no-deps dist/*.whl
 	$(VENV)-wheel/bin/python -m pip --disable-pip-version-check check
 	$(BIN)/python tools/try_wheel.py $(VENV)-wheel
 

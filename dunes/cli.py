@@ -5,6 +5,10 @@ from dunes.console import Entry, lazy_app, run
 ABOUT = "Keep a field gateway talking when its satellite link does not."
 
 COMMANDS: dict[str, Entry] = {
+    "mcp": Entry(
+        "dunes_mcp.cli:app",
+        "Connect a gateway to its ground station, and bring its readings there once each.",
+    ),
     "config": Entry(
         "dunes.commands.config:config",
         "Show every setting, and change those that the profile keeps.",

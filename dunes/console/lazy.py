@@ -88,9 +88,9 @@ def lazy_app(
         context_settings=HELP_NAMES,
     )
 
-    def show_version(wanted: bool) -> None:
+    def show_version(context: typer.Context, wanted: bool) -> None:
         if wanted:
-            typer.echo(f"{prog} {__version__}")
+            typer.echo(f"{context.command_path} {__version__}")
             raise typer.Exit
 
     if top:

@@ -1,5 +1,8 @@
 """The command table of `mcp`: names, their help, and where each lives. No logic."""
 
+import sys
+from pathlib import Path
+
 from dunes.console import Entry, lazy_app, run
 
 ABOUT = "Connect a gateway to its ground station, and bring its readings there once each."
@@ -10,5 +13,5 @@ app = lazy_app("mcp", ABOUT, COMMANDS)
 
 
 def main() -> int:
-    """Run `mcp`."""
-    return run(app, "mcp")
+    """Run `mcp`, or `dunes-mcp` where `mcp` is somebody else's."""
+    return run(app, "dunes-mcp" if Path(sys.argv[0]).name == "dunes-mcp" else "mcp")
