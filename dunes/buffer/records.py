@@ -104,6 +104,8 @@ class DropReason(IntEnum):
     """They were found damaged and put aside by check-buffer --repair."""
     MISSING = 3
     """They were found missing by check-buffer --repair."""
+    RELEASED = 4
+    """They were delivered to other destinations, and deleted, before this one was known."""
 
 
 @dataclass(frozen=True, slots=True)
