@@ -4,6 +4,7 @@ One parser for each quantity, as `m` is metres in a range and minutes in a
 duration. A bare number is refused: nobody can tell what it meant.
 """
 
+import math
 import re
 from collections.abc import Mapping
 
@@ -17,7 +18,9 @@ SIZE_BYTES = {"b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12} | {
 }
 RATE_BPS = {"bps": 1.0, "kbps": 1e3, "mbps": 1e6, "gbps": 1e9}
 
-QUANTITY = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?)\s*([a-zµ%]*)", re.IGNORECASE)
+QUANTITY = re.compile(
+    r"([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?)\s*([a-zµ%]*)", re.IGNORECASE | re.ASCII
+)
 
 
 def parse_quantity(text: str, units: Mapping[str, float], what: str) -> float:
@@ -39,8 +42,10 @@ def parse_quantity(text: str, units: Mapping[str, float], what: str) -> float:
         raise UsageError(
             f"{what} {text[:40]!r}: {found[2]!r} is no unit of it", hint=f"units: {known}"
         )
-    if number < 0:
-        raise UsageError(f"{what} {text!r} is negative", hint="give a number from 0 up")
+    if not 0 <= number < math.inf:
+        raise UsageError(
+            f"{what} {text[:40]!r} is negative or too large", hint="give a number from 0 up"
+        )
     return number * units[unit]
 
 

@@ -4,18 +4,21 @@ function __fish_dunes_path
     set -l path dunes
     for word in $words[2..]
         switch $path/$word
-            case dunes/config dunes/config/get dunes/config/set dunes/config/unset dunes/completions dunes/help
+            case dunes/mcp dunes/config dunes/config/get dunes/config/set dunes/config/unset dunes/completions dunes/help
                 set path $path/$word
         end
     end
     echo $path
 end
 complete -c dunes -f
+complete -c dunes -n 'test (__fish_dunes_path) = dunes' -a mcp -d 'Connect a gateway to its ground station, and bring its readings there once each.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes' -a config -d 'Show every setting, and change those that the profile keeps.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes' -a completions -d 'Print the shell\'s completions for every tool, or install them.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes' -a help -d 'Explain what holds for every command: exit codes, variables, files, units.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes' -l version -d 'Print the version.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes' -s h -l help -d 'Show this message and exit.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp' -l version -d 'Print the version.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp' -s h -l help -d 'Show this message and exit.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/config' -a get -d 'Print the value of one setting.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/config' -a set -d 'Write one setting into the profile.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/config' -a unset -d 'Take one setting out of the profile.'

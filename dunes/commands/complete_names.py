@@ -8,7 +8,7 @@ import typer
 from dunes.console import Screen, command
 from dunes.errors import DunesError, Exit
 
-Kind = Literal["tables", "buffers", "destinations", "devices"]
+Kind = Literal["tables", "buffers", "destinations"]
 
 
 @dataclass(frozen=True, slots=True)

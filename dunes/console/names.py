@@ -1,4 +1,4 @@
-"""Names that TAB offers: tables, destinations, devices. Fast, read-only, never an error.
+"""Names that TAB offers: tables, buffers, destinations. Fast, read-only, never an error.
 
 The standard library's sqlite3 reads the gateway's own database directly, as SQLAlchemy
 alone would cost five times the patience of a person who pressed TAB.
@@ -60,14 +60,8 @@ def destinations(settings: Settings) -> list[str]:
     return sorted(names | set(site.destinations if site is not None else ()))
 
 
-def devices(settings: Settings) -> list[str]:
-    """Name the devices whose readings the buffer holds."""
-    return _rows(settings, "SELECT DISTINCT name FROM device ORDER BY name")
-
-
 KINDS: dict[str, Callable[[Settings], list[str]]] = {
     "tables": tables,
     "buffers": buffers,
     "destinations": destinations,
-    "devices": devices,
 }

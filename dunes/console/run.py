@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import sys
 import traceback
 from typing import Any
@@ -26,10 +27,12 @@ def run(  # noqa: PLR0911 - one return for each kind of ending
         sys.stdout.flush()
     except DunesError as e:
         return _tell(prog, e.code, e.message, e.hint, e.exit, as_json=as_json)
-    except BrokenPipeError:
-        # the reader (head, less) has gone; keep the interpreter from complaining at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.OK
+    except (BrokenPipeError, SystemExit) as e:
+        # typer makes exit(1) of a broken pipe, whosever pipe it was
+        if _reader_left():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return Exit.OK
+        return _bug(prog, e.__context__ or e, as_json=as_json)
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except (typer.Abort, EOFError):
@@ -39,6 +42,13 @@ def run(  # noqa: PLR0911 - one return for each kind of ending
             return _usage(prog, e, as_json=as_json)
         return _bug(prog, e, as_json=as_json)
     return int(result) if isinstance(result, int) else Exit.OK
+
+
+def _reader_left() -> bool:
+    """Say whether whoever read our output (head, less) has gone: nobody's error."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(state & (select.POLLERR | select.POLLHUP) for _, state in poll.poll(0))
 
 
 def _usage(prog: str, error: Any, *, as_json: bool) -> int:
@@ -53,7 +63,7 @@ def _usage(prog: str, error: Any, *, as_json: bool) -> int:
     return Exit.USAGE
 
 
-def _bug(prog: str, error: Exception, *, as_json: bool) -> int:
+def _bug(prog: str, error: BaseException, *, as_json: bool) -> int:
     if os.environ.get("DUNES_DEBUG") == "1":
         traceback.print_exception(error)
     text = f"{type(error).__name__}: {error}"

@@ -29,10 +29,8 @@ KINDS = {
     "--table": "tables",
     "--buffer": "buffers",
     "--destination": "destinations",
-    "--device": "devices",
     "TABLE": "tables",
     "DESTINATION": "destinations",
-    "DEVICE": "devices",
 }
 """Options and metavars whose values `dunes complete-names` knows."""
 
