@@ -5,6 +5,14 @@ from dunes.console import Entry, lazy_app, run
 ABOUT = "Keep a field gateway talking when its satellite link does not."
 
 COMMANDS: dict[str, Entry] = {
+    "init-starlink": Entry(
+        "dunes.commands.init_starlink:init_starlink",
+        "Find the Starlink dish and router, and write them into the profile.",
+    ),
+    "starlink-status": Entry(
+        "dunes.commands.starlink_status:starlink_status",
+        "Say whether the Starlink link is up, and why not.",
+    ),
     "mcp": Entry(
         "dunes_mcp.cli:app",
         "Connect a gateway to its ground station, and bring its readings there once each.",

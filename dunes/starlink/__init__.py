@@ -1,0 +1,1 @@
+"""The Starlink dish and router: talk to them, and say whether the link is up."""
