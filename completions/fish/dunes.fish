@@ -4,19 +4,48 @@ function __fish_dunes_path
     set -l path dunes
     for word in $words[2..]
         switch $path/$word
-            case dunes/mcp dunes/config dunes/config/get dunes/config/set dunes/config/unset dunes/completions dunes/help
+            case dunes/init-starlink dunes/starlink-status dunes/mcp dunes/config dunes/config/get dunes/config/set dunes/config/unset dunes/completions dunes/help
                 set path $path/$word
         end
     end
     echo $path
 end
 complete -c dunes -f
+complete -c dunes -n 'test (__fish_dunes_path) = dunes' -a init-starlink -d 'Find the Starlink dish and router, and write them into the profile.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes' -a starlink-status -d 'Say whether the Starlink link is up, and why not.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes' -a mcp -d 'Connect a gateway to its ground station, and bring its readings there once each.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes' -a config -d 'Show every setting, and change those that the profile keeps.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes' -a completions -d 'Print the shell\'s completions for every tool, or install them.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes' -a help -d 'Explain what holds for every command: exit codes, variables, files, units.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes' -l version -d 'Print the version.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes' -s h -l help -d 'Show this message and exit.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/init-starlink' -l router-ip -r -d 'The router\'s address; default: 192.168.1.1.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/init-starlink' -l api-key -r -a 'KEY -' -d 'The mission\'s uplink credential; \'-\' reads it from stdin. Also DUNES_API_KEY or $CREDENTIALS_DIRECTORY/api-key. Never sent to a device.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/init-starlink' -l api-key-file -r -F -d 'A file that holds that credential.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/init-starlink' -l dish-ip -r -d 'The dish\'s address; default: 192.168.100.1.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/init-starlink' -l transport -r -a 'auto grpc grpc-web' -d 'How to ask; auto tries gRPC (9200, 9000) and gRPC-Web (9201, 9001).'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/init-starlink' -l timeout -r -d 'How long each endpoint may take.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/init-starlink' -l verify -l no-verify -d 'Ask the devices first; --no-verify just writes.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/init-starlink' -l dry-run -d 'Ask and report, but write nothing.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/init-starlink' -l json -d 'Print the result as JSON.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/init-starlink' -s q -l quiet -d 'Say less.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/init-starlink' -s v -l verbose -d 'Say more; twice: still more.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/init-starlink' -l color -r -a 'auto always never' -d 'Colour the output.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/init-starlink' -l log-format -r -a 'text json' -d 'Notes on stderr as text or json.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/init-starlink' -l no-input -d 'Never ask; fail instead.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/init-starlink' -l schema -d 'Print the JSON Schema of --json and exit.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/init-starlink' -s h -l help -d 'Show this message and exit.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/starlink-status' -l watch -d 'Go on looking, once a second, until Ctrl-C.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/starlink-status' -l for -r -d 'With --watch: stop after this long.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/starlink-status' -l timeout -r -d 'How long one answer may take.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/starlink-status' -l json -d 'Print the result as JSON.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/starlink-status' -s q -l quiet -d 'Say less.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/starlink-status' -s v -l verbose -d 'Say more; twice: still more.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/starlink-status' -l color -r -a 'auto always never' -d 'Colour the output.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/starlink-status' -l log-format -r -a 'text json' -d 'Notes on stderr as text or json.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/starlink-status' -l no-input -d 'Never ask; fail instead.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/starlink-status' -l schema -d 'Print the JSON Schema of --json and exit.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/starlink-status' -s h -l help -d 'Show this message and exit.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp' -l version -d 'Print the version.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp' -s h -l help -d 'Show this message and exit.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/config' -a get -d 'Print the value of one setting.'

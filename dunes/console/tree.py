@@ -34,10 +34,11 @@ KINDS = {
 }
 """Options and metavars whose values `dunes complete-names` knows."""
 
-SHARED_NAMES = frozenset({"--schema", "-h", "--help"}).union(
-    *(annotation.__metadata__[0].param_decls for annotation, _ in COMMON.values())
+SHARED_NAMES = frozenset({"--schema", "--help"}).union(
+    annotation.__metadata__[0].default for annotation, _ in COMMON.values()
 )
-"""Options of every command; pages explain them once."""
+"""Options of every command; pages explain them once. (`typer.Option("--json")` calls its
+first name its default until it has met the function.)"""
 
 
 @dataclass(frozen=True, slots=True)
