@@ -7,6 +7,7 @@
     ├── Untrusted             1   untrusted-key: a good signature by a stranger
     ├── Tampered              1   tampered: sealed bytes were changed, cut or moved
     ├── Replayed              1   replayed: this blob, or an older one, was seen before
+    ├── ChainBroken           1   chain-broken: something between is missing or foreign
     ├── DataError
     │   ├── BadContainer     65   bad-container: not one of ours, or cut
     │   ├── BadRecord        65   bad-key-record
@@ -51,6 +52,12 @@ class Replayed(DunesError):
     """A blob that was accepted before, or one older than what was accepted."""
 
     code = "replayed"
+
+
+class ChainBroken(DunesError):
+    """A blob that does not follow what was accepted last."""
+
+    code = "chain-broken"
 
 
 class BadContainer(DataError):

@@ -8,13 +8,17 @@ never one that others can read. All calls are relative to one open directory.
 """
 
 import contextlib
+import errno
+import io
 import os
 import secrets
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from dunes.crypto.errors import BadKeyFile, KeyExists, KeyRefused
-from dunes.errors import NotFound, StorageError
+from dunes.errors import NotFound, StorageError, StorageFull
 
 PRIVATE_MODE = 0o600
 PUBLIC_MODE = 0o644
@@ -34,16 +38,32 @@ def write_new(path: Path, content: bytes, *, mode: int = PRIVATE_MODE) -> None:
         KeyExists: something has that name.
         StorageError: the disk said no.
     """
-    _write(path, content, mode, replace=False)
+    with creating(path, mode=mode) as file:
+        _write_all(file, content)
 
 
 def write_over(path: Path, content: bytes, *, mode: int = PRIVATE_MODE) -> None:
     """Create or replace a file as a whole, for `--force` and for the trust store."""
-    _write(path, content, mode, replace=True)
+    with creating(path, mode=mode, replace=True) as file:
+        _write_all(file, content)
 
 
-def _write(path: Path, content: bytes, mode: int, *, replace: bool) -> None:
-    """Write under a temporary name, sync, then take the final name."""
+@contextmanager
+def creating(
+    path: Path, *, mode: int = PRIVATE_MODE, replace: bool = False
+) -> Iterator[io.FileIO]:
+    """Give a file that takes the name `path` only when the block ends well.
+
+    Args:
+        path: its directory must exist.
+        mode: from the first byte on.
+        replace: take the name even if something has it.
+
+    Raises:
+        KeyExists: something has that name, and `replace` is off.
+        NotFound: the directory does not exist.
+        StorageError: the disk said no.
+    """
     temporary = f".{path.name[:100]}.{secrets.token_hex(8)}.tmp"
     try:
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -54,18 +74,21 @@ def _write(path: Path, content: bytes, mode: int, *, replace: bool) -> None:
     try:
         if not replace:
             _refuse_existing(path, folder)
-        _fill(temporary, folder, content, mode)
         try:
+            with io.FileIO(_create(temporary, folder, mode), "wb") as file:
+                yield file
+                os.fsync(file.fileno())
             if replace:
                 os.rename(temporary, path.name, src_dir_fd=folder, dst_dir_fd=folder)
             else:
-                _take_name(temporary, path, folder, content, mode)
+                _take_name(temporary, path, folder)
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary, dir_fd=folder)
         os.fsync(folder)
     except OSError as e:
-        raise StorageError(f"cannot write {path}: {e.strerror}") from e
+        full = e.errno in {errno.ENOSPC, errno.EDQUOT}
+        raise (StorageFull if full else StorageError)(f"cannot write {path}: {e.strerror}") from e
     finally:
         os.close(folder)
 
@@ -77,36 +100,37 @@ def _refuse_existing(path: Path, folder: int) -> None:
         raise _taken(path)
 
 
-def _fill(name: str, folder: int, content: bytes, mode: int) -> None:
-    """Create `name` exclusively, with its final mode from the start, and sync it."""
+def _create(name: str, folder: int, mode: int) -> int:
+    """Create `name` exclusively, with its final mode from the start whatever the umask."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     file = os.open(name, flags, PRIVATE_MODE, dir_fd=folder)
-    try:
-        os.fchmod(file, mode)
-        view = memoryview(content)
-        while view:
-            view = view[os.write(file, view) :]
-        os.fsync(file)
-    finally:
-        os.close(file)
+    os.fchmod(file, mode)
+    return file
 
 
-def _take_name(temporary: str, path: Path, folder: int, content: bytes, mode: int) -> None:
-    """Link the finished file to its name; where links do not exist, create it exclusively."""
+def _write_all(file: io.FileIO, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[file.write(view) :]
+
+
+def _take_name(temporary: str, path: Path, folder: int) -> None:
+    """Link the finished file to its name; where links do not exist, claim the name first."""
     try:
         os.link(temporary, path.name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
     except FileExistsError as e:
         raise _taken(path) from e
     except (PermissionError, NotImplementedError):  # FAT and exFAT have no links
         try:
-            _fill(path.name, folder, content, mode)
+            os.close(_create(path.name, folder, PRIVATE_MODE))
         except FileExistsError as e:
             raise _taken(path) from e
+        os.rename(temporary, path.name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def _taken(path: Path) -> KeyExists:
     return KeyExists(
-        f"{path} exists; a key is never overwritten by accident",
+        f"{path} exists; it is not overwritten without --force",
         hint=f"choose another --output, or --force to replace {path.name}",
     )
 

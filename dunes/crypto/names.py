@@ -21,6 +21,8 @@ SIGN_ACK = b"dunes/2048-aes/v1/ack"
 
 LABEL_DEK = b"dunes/2048-aes/v1/dek"
 LABEL_BODY = b"dunes/2048-aes/v1/body"
+LABEL_FILE_DEK = b"dunes/2048-aes/v1/file-dek"
+LABEL_FILE_BODY = b"dunes/2048-aes/v1/file-body"
 LABEL_EPOCH = b"dunes/2048-aes/v1/epoch"
 LABEL_FRAME = b"dunes/2048-aes/v1/frame"
 

@@ -157,6 +157,17 @@ class VerifyKey:
         except InvalidSignature as e:
             raise BadSignature(f"not signed by key {self.kid}, or changed since") from e
 
+    def verify_mu(self, signature: bytes, mu: bytes) -> None:
+        """Check a signature over the 64 bytes of mu that a streaming hasher made.
+
+        Raises:
+            BadSignature: as `verify`.
+        """
+        try:
+            self._key.verify_mu(signature, mu)
+        except (InvalidSignature, ValueError) as e:
+            raise BadSignature(f"not signed by key {self.kid}, or changed since") from e
+
     def __eq__(self, other: object) -> bool:
         """Compare by the DER SPKI."""
         return isinstance(other, VerifyKey) and other.spki_der == self.spki_der
