@@ -1,0 +1,1 @@
+"""Ways to carry batches to a ground station and receipts back."""

@@ -1,0 +1,100 @@
+"""One lane on its way to one destination: what was sent, what has to be sent again. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from dunes.uplink.rangeset import RangeSet
+from dunes.uplink.receipt import LaneReceipt
+
+
+@dataclass(slots=True)
+class Lane:
+    """The sender's memory of a lane. What is sent is memory; what is acknowledged is disk.
+
+    Attributes:
+        epoch: 16 bytes, its stream's.
+        number: the priority.
+        last: the newest frame's number.
+        cum: acknowledged by the destination: all up to here.
+        high: all up to here was sent at least once since the start.
+        redo: sent, lost, to be sent again.
+        missing: what the newest receipt does not have.
+        seen: the highest number that the newest receipt has.
+    """
+
+    epoch: bytes
+    number: int
+    last: int = 0
+    cum: int = 0
+    high: int = 0
+    redo: RangeSet = field(default_factory=RangeSet)
+    missing: RangeSet = field(default_factory=RangeSet)
+    seen: int = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many frames are to be sent now."""
+        return self.redo.count() + max(0, self.last - max(self.high, self.cum))
+
+    @property
+    def drained(self) -> bool:
+        """Whether everything is acknowledged."""
+        return self.cum >= self.last
+
+    def take(self, most: int) -> tuple[int, int, bool] | None:
+        """Take the lowest numbers that are to be sent, as one range.
+
+        Args:
+            most: how many at most.
+
+        Returns:
+            First, last, and whether they were sent before; None if there is nothing.
+        """
+        if self.redo.first is not None:
+            first, end = next(iter(self.redo))
+            last = min(end, first + most - 1)
+            self.redo.remove(first, last)
+            return first, last, True
+        first = max(self.high, self.cum) + 1
+        if first > self.last:
+            return None
+        self.high = min(self.last, first + most - 1)
+        return first, self.high, False
+
+    def put_back(self, first: int, last: int) -> None:
+        """Remember that a range did not arrive."""
+        self.redo.add(max(first, self.cum + 1), last)
+
+    def acknowledged(self, said: LaneReceipt) -> None:
+        """Take over what a newer receipt says, but for what is under way (`settle`)."""
+        if said.cum > self.cum:
+            self.cum = said.cum
+            self.high = max(self.high, self.cum)
+            self.redo.remove(0, self.cum)
+            self.missing.remove(0, self.cum)
+        self.seen = max(said.max_seen, said.cum)
+        self.missing.remove(said.known_from, said.known_to)
+        self.missing.update(said.gaps)
+        # what arrived although its answer was lost need not go again
+        self.redo.remove_all(RangeSet(said.gaps).gaps(said.known_from, said.known_to))
+
+    def absent(self, first: int, last: int) -> list[tuple[int, int]]:
+        """Give what the newest receipt, which must know, does not have of a range."""
+        gone = RangeSet(self.missing.within(first, last))
+        gone.add(max(first, self.seen + 1), last)
+        gone.remove(0, self.cum)
+        return list(gone)
+
+    def settle(self, flying: Iterable[tuple[int, int]]) -> None:
+        """Order again what is missing, was sent, and is not under way."""
+        lost = RangeSet(
+            (first, min(last, self.high)) for first, last in self.missing if first <= self.high
+        )
+        lost.remove_all(flying)
+        self.redo.update(lost)
+
+    def forget(self) -> None:
+        """Begin anew above what is acknowledged, as after a restart."""
+        self.high = self.cum
+        self.redo = RangeSet()
+        self.missing = RangeSet()
