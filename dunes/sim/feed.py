@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from dunes.clock import US_PER_S, rfc3339
+from dunes.errors import StorageError
 from dunes.model import Priority, Reading
-from dunes.paths import write_atomic
 
 ROTATE_BYTES = 64_000_000
 KEEP_FILES = 3
@@ -152,7 +152,7 @@ class Feed:
         self._file = self.path.open("ab", buffering=0)
 
 
-def save_account(path: Path, feeds: Mapping[str, Feed], made: Mapping[str, Made]) -> None:
+def account(feeds: Mapping[str, Feed], made: Mapping[str, Made]) -> bytes:
     """Write down what was made, and up to which place in the files that counts."""
     content = {}
     for table, count in made.items():
@@ -164,23 +164,35 @@ def save_account(path: Path, feeds: Mapping[str, Feed], made: Mapping[str, Made]
             "inode": inode,
             "offset": offset,
         }
-    write_atomic(path, json.dumps(content).encode())
+    return json.dumps(content).encode()
 
 
 def load_account(path: Path, feeds: Mapping[str, Feed]) -> dict[str, Made]:
-    """Read what was made, adding what the files hold beyond the saved account."""
+    """Read what was made, adding what the files hold beyond the saved account.
+
+    Raises:
+        StorageError: the saved account, or a line, cannot be read.
+    """
     try:
         saved = json.loads(path.read_bytes())
     except FileNotFoundError:
         saved = {}
+    except ValueError as e:
+        raise StorageError(f"{path}: {e}", hint=f"remove {path.parent} and start anew") from e
     made = {}
     for table, feed in feeds.items():
         entry = saved.get(table, {})
         count = Made(
             dict(entry.get("devices", {})), entry.get("alerts", 0), entry.get("last_us", 0)
         )
-        for line in feed.since(entry.get("inode", 0), entry.get("offset", 0)):
-            _count_line(count, line)
+        try:
+            for line in feed.since(entry.get("inode", 0), entry.get("offset", 0)):
+                _count_line(count, line)
+        except (ValueError, KeyError, TypeError) as e:
+            raise StorageError(
+                f"{feed.path} holds a line that the site did not write: {e}",
+                hint=f"remove {path.parent} and start anew",
+            ) from e
         made[table] = count
     return made
 

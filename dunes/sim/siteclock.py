@@ -9,6 +9,9 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+SPEED_MAX = 3600.0
+"""An hour in a second is what sensors can be simulated at."""
+
 
 class Anchor(NamedTuple):
     """From `real_us` on, site time starts at `site_us` and runs at `speed`."""

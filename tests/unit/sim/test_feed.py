@@ -6,7 +6,8 @@ import pytest
 
 from dunes.clock import US_PER_S
 from dunes.model import Priority, Reading
-from dunes.sim.feed import Feed, Made, encode_line, load_account, save_account
+from dunes.paths import write_atomic
+from dunes.sim.feed import Feed, Made, account, encode_line, load_account
 
 START_US = 1_764_000_000 * US_PER_S
 
@@ -64,7 +65,7 @@ def test_what_was_written_after_the_account_was_saved_is_counted_again(tmp_path)
         feeds["t"].append(b"".join(map(encode_line, readings)))
         made["t"].count(readings)
         if seq == 9:
-            save_account(tmp_path / "made.json", feeds, made)
+            write_atomic(tmp_path / "made.json", account(feeds, made))
     feeds["t"].close()
 
     again = {"t": Feed(tmp_path / "x.jsonl", rotate_bytes=400)}
