@@ -17,6 +17,14 @@ COMMANDS: dict[str, Entry] = {
         "dunes_mcp.cli:app",
         "Connect a gateway to its ground station, and bring its readings there once each.",
     ),
+    "sim": Entry(
+        "dunes.commands.sim:app",
+        "Run a simulated site: Starlink, sensors and a ground station on this machine.",
+    ),
+    "doctor": Entry(
+        "dunes.commands.doctor:doctor",
+        "Examine this gateway: scripts, clock, disk, database, keys, radio, router.",
+    ),
     "config": Entry(
         "dunes.commands.config:config",
         "Show every setting, and change those that the profile keeps.",

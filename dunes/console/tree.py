@@ -19,7 +19,7 @@ from dunes.settings import SETTINGS
 
 DISTRIBUTION = "dunes-mcp"
 
-CHOICES = re.compile(r"[\w.-]+(?:\|[\w.-]+)+")
+CHOICES = re.compile(r"[a-z0-9][\w.-]*(?:\|[a-z0-9][\w.-]*)+")
 """A metavar that lists what may be given: `auto|always|never`."""
 
 PATH_METAVARS = frozenset({"FILE", "PATH", "DIR", "FOLDER"})
