@@ -75,6 +75,8 @@ class Lane:
         self.seen = max(said.max_seen, said.cum)
         self.missing.remove(said.known_from, said.known_to)
         self.missing.update(said.gaps)
+        if said.known_from <= max(self.high, self.cum) + 1:
+            self.high = max(self.high, said.known_to)  # sent before we restarted
         # what arrived although its answer was lost need not go again
         self.redo.remove_all(RangeSet(said.gaps).gaps(said.known_from, said.known_to))
 
