@@ -13,7 +13,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from dunes.sim.starlink_sky import Planned, VirtualSky, noise
+from dunes.sim.starlink_sky import Planned, Second, VirtualSky, noise
 from dunes.starlink.descriptors import DeviceApi
 from dunes.starlink.gpstime import NS_PER_S, gps_ns_from_unix
 
@@ -183,6 +183,10 @@ class VirtualDish(VirtualDevice):
     identity = ("utSIMULATED-00000001", "simulated_dish")
     router_id = "Router-SIMULATED-00000001"
 
+    def __init__(self, api: DeviceApi, world: World) -> None:
+        super().__init__(api, world)
+        self._measured: tuple[VirtualSky, dict[int, Second]] = (world.condition.sky, {})
+
     def _get_status(self, _request: Any, response: Any, condition: Condition) -> None:
         now_s = self.world.now_s()
         status = response.dish_get_status
@@ -222,7 +226,7 @@ class VirtualDish(VirtualDevice):
         history.current = current
         slots: list[tuple[float, ...]] = [(0.0,) * 5] * RING_SLOTS
         for k in range(max(0, current - RING_SLOTS), current):
-            slots[k % RING_SLOTS] = condition.sky.second(condition.boot_s + k)
+            slots[k % RING_SLOTS] = self._second(condition.sky, condition.boot_s + k)
         series = (
             history.pop_ping_drop_rate,
             history.pop_ping_latency_ms,
@@ -285,6 +289,16 @@ class VirtualDish(VirtualDevice):
         else:
             stow = Planned(now_s, float("inf"), "STOWED")
             self.world.change(lambda c: replace(c, sky=c.sky.with_outage(stow)))
+
+    def _second(self, sky: VirtualSky, number: int) -> Second:
+        """Measure a second once: each answer holds 900 of them, of which one or two are new."""
+        known_sky, seconds = self._measured
+        if known_sky is not sky or len(seconds) > 2 * RING_SLOTS:
+            seconds = {}
+            self._measured = (sky, seconds)
+        if number not in seconds:
+            seconds[number] = sky.second(number)
+        return seconds[number]
 
     def _fill_outage(self, message: Any, outage: Planned, now_s: float) -> None:
         message.cause = self._number(message, "cause", outage.cause)
