@@ -158,7 +158,7 @@ def _read_structural(document: Document, *, words: bool) -> Reading:
     turn = mirror_words if words else mirror
     front = document.front or {}
     rows = [f"{turn(k)}: {_json(_turned(v, turn))}" for k, v in front.items()]
-    body = document.text[document.body_start :]
+    body = document.text[document.body_start :].rstrip("\r\n")
     parts: list[list[str]] = [[]]
     inside = False
     for line in re.split(r"\r\n|\n|\r", body):
