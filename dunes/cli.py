@@ -21,6 +21,10 @@ COMMANDS: dict[str, Entry] = {
         "dunes.commands.sim:app",
         "Run a simulated site: Starlink, sensors and a ground station on this machine.",
     ),
+    "status": Entry(
+        "dunes.commands.status:status",
+        "Say how things stand: link, mesh, what is queued, what was delivered.",
+    ),
     "doctor": Entry(
         "dunes.commands.doctor:doctor",
         "Examine this gateway: scripts, clock, disk, database, keys, radio, router.",
@@ -28,6 +32,10 @@ COMMANDS: dict[str, Entry] = {
     "config": Entry(
         "dunes.commands.config:config",
         "Show every setting, and change those that the profile keeps.",
+    ),
+    "service": Entry(
+        "dunes.commands.service:service",
+        "Print a systemd unit for sync, ingest or a ground station; install nothing.",
     ),
     "completions": Entry(
         "dunes.commands.completions:completions",

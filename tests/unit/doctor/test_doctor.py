@@ -157,12 +157,12 @@ def test_a_file_that_is_no_database_is_a_failure_with_its_place(given):
 
 
 def test_a_key_that_others_can_read_is_a_failure_with_the_chmod(given):
-    from dunes.crypto.identity import create_identity
+    from dunes.crypto.identity import create_identity, identity_path
 
     assert "none yet" in store.keys(given).message
     made = create_identity(given.settings.paths)
     assert made.kid in store.keys(given).message
-    path = given.settings.paths.keys / "identity.key"
+    path = identity_path(given.settings.paths)
     path.chmod(0o644)
     result = store.keys(given)
     assert ("fail", f"chmod 600 {path}") == (result.state, result.hint)
