@@ -22,7 +22,7 @@ class Prepared:
         self._statement = statement
         self._compiled: dict[str, tuple[str, tuple[str, ...] | None, Parameters]] = {}
 
-    def __call__(self, connection: Connection, **given: Any) -> CursorResult[Any]:
+    def __call__(self, connection: Connection, **given: Any) -> CursorResult[*tuple[Any, ...]]:
         """Run it; values are handed to the driver as they are."""
         sql, order, fixed = self._for(connection.dialect)
         values = fixed | given if fixed else given

@@ -65,7 +65,7 @@ def upgrade() -> None:
         _bytes("header", 120),
         _bytes("body"),
     )
-    op.create_index("ix_frame_time", "frame", ["stream_id", "lane", "ts_max"])
+    op.create_index("ix_frame_time", "frame", ["stream_id", "lane", "ts_max", "no"])
     _of_stream(
         "lane",
         _key("lane"),

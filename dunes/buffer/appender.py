@@ -1,0 +1,500 @@
+"""The writing side: readings are grouped, packed, sealed, chained and committed.
+
+A reading is taken over when its commit has returned, not before: what `commit` gives
+back is on the disk. The appender is used by one thread; any number of processes may
+append to one table, as each commit reads the lane's counters under the write lock.
+
+When room runs out (see `dunes.buffer.quota`) older routine frames give way. With only
+alerts left, or on a full disk, routine and warning readings are refused and counted;
+alerts are never refused: `commit` raises StorageFull, keeps everything, and is to be
+called again.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from dunes.buffer import schema
+from dunes.buffer.cursor import Position, save_position
+from dunes.buffer.frame import (
+    NO_SALT,
+    SALT_BYTES,
+    Batch,
+    Frame,
+    Sealer,
+    make_frame,
+    pack_readings,
+)
+from dunes.buffer.group import LIMITS, Group, Limits
+from dunes.buffer.heads import CADENCE_S, sign_head, store_head
+from dunes.buffer.quota import (
+    HEADER_BYTES,
+    Dropped,
+    QuotaFull,
+    drop_oldest,
+    live_bytes,
+    make_room,
+    needed_bytes,
+)
+from dunes.buffer.records import Signer
+from dunes.buffer.reserve import Reserve
+from dunes.buffer.statements import Prepared
+from dunes.buffer.store import Buffer, Lane, Stream
+from dunes.errors import LocalError, StorageFull
+from dunes.model import Priority, Reading
+
+RETRY_S = 1.0
+"""After a full disk: how long before routine readings are tried again."""
+
+SETTLED_S = 10.0
+"""After the last frame gave way: how long before the buffer counts as having room."""
+
+SealerFactory = Callable[[Stream], Sealer | None]
+
+_K, _L, _S = schema.key_record.c, schema.lane.c, schema.stream.c
+_INSERT = Prepared(insert(schema.frame))
+_ADVANCE = Prepared(
+    update(schema.lane)
+    .where(_L.stream_id == bindparam("of_stream"), _L.lane == bindparam("lane_no"))
+    .values(
+        next_no=bindparam("to_no"),
+        next_msg=bindparam("to_msg"),
+        head_hash=bindparam("to_hash"),
+        frames=bindparam("to_frames"),
+        msgs=bindparam("to_msgs"),
+        size_bytes=bindparam("to_bytes"),
+    )
+)
+_REFUSE = Prepared(
+    update(schema.lane)
+    .where(_L.stream_id == bindparam("of_stream"), _L.lane == bindparam("lane_no"))
+    .values(refused_msgs=_L.refused_msgs + bindparam("more"))
+)
+_KEY = Prepared(
+    select(_K.key_id).where(
+        _K.stream_id == bindparam("stream_id"), _K.key_id == bindparam("id_of_key")
+    )
+)
+_ADD_KEY = Prepared(insert(schema.key_record))
+_NEWEST = Prepared(
+    select(_S.id, _S.gateway, _S.table_name, _S.epoch, _S.created_us)
+    .where(_S.gateway == bindparam("of_gateway"), _S.table_name == bindparam("of_table"))
+    .order_by(_S.id.desc())
+    .limit(1)
+)
+
+
+class State(Enum):
+    """How an appender fares."""
+
+    OK = "ok"
+    """Everything is taken."""
+    EVICTING = "evicting"
+    """The quota is reached: the oldest routine frames give way."""
+    ALERTS_ONLY = "alerts-only"
+    """The quota is full of what must not be dropped: routine readings are refused."""
+    DISK_FULL = "disk-full"
+    """The disk is full: routine readings are refused, alerts wait if need be."""
+
+
+class Stored(NamedTuple):
+    """A frame that is on the disk."""
+
+    stream: Stream
+    lane: int
+    no: int
+    first_msg: int
+    n: int
+    hash: bytes
+
+    @property
+    def last_msg(self) -> int:
+        """The number of its last reading."""
+        return self.first_msg + self.n - 1
+
+
+class Mark(NamedTuple):
+    """How far a followed file was read, to be stored with its readings."""
+
+    source: str
+    position: Position
+
+
+@dataclass(slots=True)
+class Totals:
+    """What became of the readings that were handed over.
+
+    Attributes:
+        accepted: on the disk, by lane.
+        refused: not taken for want of room, by lane.
+        unpackable: could not be written at all (the caller's mistake).
+        frames: frames made.
+        dropped: older ones that gave way.
+    """
+
+    accepted: dict[int, int] = field(default_factory=lambda: dict.fromkeys(map(int, Priority), 0))
+    refused: dict[int, int] = field(default_factory=lambda: dict.fromkeys(map(int, Priority), 0))
+    unpackable: int = 0
+    frames: int = 0
+    dropped: Dropped = field(default_factory=Dropped)
+
+
+@dataclass(slots=True)
+class _Commit:
+    """What happens within one transaction."""
+
+    refused: list[Batch]
+    stored: list[Stored] = field(default_factory=list)
+    dropped: Dropped = field(default_factory=Dropped)
+    signed: list[int] = field(default_factory=list)
+
+
+class Appender:
+    """Appends readings to one table of a buffer.
+
+    Args:
+        buffer: opened with a gateway's name.
+        table: folded name of the table.
+        signer: the gateway's key; None leaves lane heads unsigned.
+        make_sealer: makes the sealer of a stream; None leaves frames in clear.
+        limits: when a group is due.
+        random: gives that many fresh random bytes.
+        on_state: told when `state` changes, with a sentence for people.
+    """
+
+    def __init__(
+        self,
+        buffer: Buffer,
+        table: str,
+        *,
+        signer: Signer | None = None,
+        make_sealer: SealerFactory | None = None,
+        limits: Limits = LIMITS,
+        random: Callable[[int], bytes] = os.urandom,
+        on_state: Callable[[State, str], None] | None = None,
+    ) -> None:
+        self.buffer, self.table = buffer, table
+        self.state = State.OK
+        self.totals = Totals()
+        self._signer = signer
+        self._make_sealer = make_sealer
+        self._random = random
+        self._on_state = on_state
+        self._group = Group(limits)
+        self._now_s = buffer.clock.monotonic_s
+        self._stream: Stream | None = None
+        self._sealer: Sealer | None = None
+        self._unsaved_refusals = dict.fromkeys(map(int, Priority), 0)
+        self._signed_s = dict.fromkeys(map(int, Priority), self._now_s() - CADENCE_S)
+        self._unsigned: set[int] = set()
+        self._retry_s = self._evicted_s = 0.0
+        self._reserve = None if buffer.path is None else Reserve(buffer.path)
+        if self._reserve is not None:
+            self._reserve.ensure()
+
+    def __len__(self) -> int:
+        """How many readings wait to be committed."""
+        return len(self._group)
+
+    def add(self, reading: Reading) -> None:
+        """Take a reading into the group; it is not safe before a commit."""
+        self._group.add(reading, self._now_s())
+
+    def extend(self, readings: Iterable[Reading]) -> None:
+        """Take readings into the group."""
+        now_s = self._now_s()
+        for reading in readings:
+            self._group.add(reading, now_s)
+
+    def next_due_s(self) -> float | None:
+        """Say when, by the monotonic clock, `commit_due` will have something to do."""
+        times = [self._signed_s[lane] + CADENCE_S for lane in self._unsigned if self._signer]
+        due = self._group.next_due_s()
+        return min(times + ([] if due is None else [due]), default=None)
+
+    def commit_due(self) -> list[Stored]:
+        """Commit the lanes that are due, and sign heads that are overdue."""
+        now_s = self._now_s()
+        lanes = self._group.ready(now_s)
+        stored = self.commit(lanes) if lanes else []
+        if self._signer is not None:
+            self._sign([x for x in self._unsigned if now_s - self._signed_s[x] >= CADENCE_S])
+        return stored
+
+    def commit(
+        self, lanes: Iterable[int] | None = None, *, mark: Mark | None = None
+    ) -> list[Stored]:
+        """Commit pending readings: they are on the disk when this returns.
+
+        Args:
+            lanes: which lanes; default: all.
+            mark: how far the source was read; needs all lanes.
+
+        Raises:
+            StorageFull: alerts, for which there is no room; everything is kept pending.
+            StorageError: the database failed; everything is kept pending.
+        """
+        taken = self._group.take(lanes)
+        if not taken and mark is None:
+            return []
+        batches = [batch for lane, readings in taken for batch in self._pack(lane, readings)]
+        try:
+            stored = self._commit_batches(batches, mark)
+        except BaseException:
+            self._group.put_back(taken, self._now_s())
+            raise
+        given = sum(len(readings) for _, readings in taken)
+        self.totals.unpackable += given - sum(batch.n for batch in batches)
+        return stored
+
+    def close(self) -> list[Stored]:
+        """Commit all that is pending and sign the heads; the appender can still be used."""
+        stored = self.commit()
+        self._sign(sorted(self._unsigned))
+        return stored
+
+    # -- packing -------------------------------------------------------------------
+
+    def _pack(self, lane: int, readings: Sequence[Reading]) -> list[Batch]:
+        """Pack readings; one that cannot be written costs only itself."""
+        try:
+            return [pack_readings(readings, lane)]
+        except LocalError:
+            if len(readings) == 1:
+                return []
+            middle = len(readings) // 2
+            return self._pack(lane, readings[:middle]) + self._pack(lane, readings[middle:])
+
+    # -- committing ----------------------------------------------------------------
+
+    def _commit_batches(self, batches: list[Batch], mark: Mark | None) -> list[Stored]:
+        """Store batches, with less and less if the disk is full."""
+        if self.state is State.DISK_FULL and self._now_s() < self._retry_s:
+            return self._store_alerts(batches, mark)
+        try:
+            return self._store(batches, mark)
+        except QuotaFull:
+            raise
+        except StorageFull as first:
+            message = f"{first.message}: only alerts are kept"
+        if self._reserve is not None:
+            self._reserve.release()
+        try:
+            return self._store(batches, mark, evict_first=True)
+        except QuotaFull:
+            raise
+        except StorageFull:
+            self._retry_s = self._now_s() + RETRY_S
+            self._enter(State.DISK_FULL, message)
+        return self._store_alerts(batches, mark)
+
+    def _store_alerts(self, batches: list[Batch], mark: Mark | None) -> list[Stored]:
+        """Store the alerts, refuse the rest."""
+        alerts = [batch for batch in batches if batch.lane == Priority.ALERT]
+        others = [batch for batch in batches if batch.lane != Priority.ALERT]
+        if alerts:
+            return self._store(alerts, mark, evict_first=True, refused=others)
+        self._count_refused(others)
+        if mark is not None:
+            try:
+                self._store([], mark)
+            except StorageFull:
+                # the readings before it count as refused; they will be read again only
+                # if this process ends before there is room
+                return []
+        return []
+
+    def _count_refused(self, batches: Iterable[Batch]) -> None:
+        for batch in batches:
+            self.totals.refused[batch.lane] += batch.n
+            self._unsaved_refusals[batch.lane] += batch.n
+
+    def _store(
+        self,
+        batches: list[Batch],
+        mark: Mark | None,
+        *,
+        evict_first: bool = False,
+        refused: Iterable[Batch] = (),
+    ) -> list[Stored]:
+        """Store batches in one transaction; after it, tell how things stand."""
+        work = _Commit(refused=list(refused))
+        refusals = {lane: n for lane, n in self._unsaved_refusals.items() if n}
+        with self.buffer.writing() as connection:
+            stream = self._writing_stream(connection)
+            if evict_first:
+                need = sum(needed_bytes(len(batch.packed)) for batch in batches)
+                target = live_bytes(connection) - need
+                priority = min((batch.lane for batch in batches), default=int(Priority.ALERT))
+                drop_oldest(self.buffer, connection, target, priority, work.dropped)
+            for batch in batches:
+                self._append(connection, stream, batch, work)
+            for lane in {made.lane for made in work.stored}:
+                if self._head_due(lane):
+                    self._sign_in(connection, stream, lane)
+                    work.signed.append(lane)
+            for lane, n in refusals.items():
+                _REFUSE(connection, of_stream=stream.id, lane_no=lane, more=n)
+            if mark is not None:
+                now_us = self.buffer.clock.unix_us()
+                save_position(connection, mark.source, self.table, mark.position, now_us)
+        for lane, n in refusals.items():
+            self._unsaved_refusals[lane] -= n
+        self._settle(work)
+        return work.stored
+
+    def _settle(self, work: "_Commit") -> None:
+        """After a commit: count, and say what state the buffer is in."""
+        for made in work.stored:
+            self.totals.accepted[made.lane] += made.n
+            self._unsigned.add(made.lane)
+        self.totals.frames += len(work.stored)
+        self.totals.dropped.frames += work.dropped.frames
+        self.totals.dropped.msgs += work.dropped.msgs
+        self._count_refused(work.refused)
+        self._note_signed(work.signed)
+        now_s = self._now_s()
+        if self.state is State.DISK_FULL and now_s < self._retry_s:
+            return
+        if work.refused:
+            self._enter(
+                State.ALERTS_ONLY,
+                "the buffer is full of what must not be dropped: routine readings are refused",
+            )
+        elif work.dropped.frames:
+            self._evicted_s = now_s
+            self._enter(State.EVICTING, "the buffer is full: the oldest routine frames give way")
+        elif any(made.lane != Priority.ALERT for made in work.stored):
+            if self.state is State.DISK_FULL and self._reserve is not None:
+                self._reserve.ensure()
+            if self.state is not State.EVICTING or now_s - self._evicted_s > SETTLED_S:
+                self._enter(State.OK, "there is room again")
+
+    def _enter(self, state: State, message: str) -> None:
+        if state is not self.state:
+            self.state = state
+            if self._on_state is not None:
+                self._on_state(state, message)
+
+    def _writing_stream(self, connection: Connection) -> Stream:
+        """Give the newest stream: another process may have begun a new epoch."""
+        row = _NEWEST(connection, of_gateway=self.buffer.gateway, of_table=self.table).first()
+        if row is None:
+            stream = self.buffer.writing_stream(connection, self.table)
+        else:
+            stream = Stream(*tuple(row))
+        if self._stream is None or self._stream != stream:
+            self._stream = stream
+            self._sealer = None if self._make_sealer is None else self._make_sealer(stream)
+        if self._sealer is not None:
+            self._keep_key(connection, stream, self._sealer)
+        return stream
+
+    def _keep_key(self, connection: Connection, stream: Stream, sealer: Sealer) -> None:
+        """Store the key record before, and with, the first frame that needs it."""
+        if _KEY(connection, stream_id=stream.id, id_of_key=sealer.key_id).first() is None:
+            _ADD_KEY(
+                connection,
+                stream_id=stream.id,
+                key_id=sealer.key_id,
+                created_us=self.buffer.clock.unix_us(),
+                record=sealer.key_record,
+            )
+
+    def _append(
+        self, connection: Connection, stream: Stream, batch: Batch, work: "_Commit"
+    ) -> None:
+        """Give a batch its place in the lane and add the frame, or refuse it."""
+        try:
+            make_room(
+                self.buffer,
+                connection,
+                needed_bytes(len(batch.packed)),
+                batch.lane,
+                work.dropped,
+            )
+        except QuotaFull:
+            if batch.lane == Priority.ALERT:
+                raise
+            work.refused.append(batch)
+            return
+        lane = self.buffer.lane(connection, stream.id, batch.lane, lock=True)
+        frame = self._frame(stream, lane, batch)
+        _INSERT(
+            connection,
+            stream_id=stream.id,
+            lane=batch.lane,
+            no=lane.next_no,
+            n=batch.n,
+            first_msg=lane.next_msg,
+            ts_min=batch.ts_min_us,
+            ts_max=batch.ts_max_us,
+            hash=frame.hash,
+            header=frame.header_bytes,
+            body=frame.body,
+        )
+        _ADVANCE(
+            connection,
+            of_stream=stream.id,
+            lane_no=batch.lane,
+            to_no=lane.next_no + 1,
+            to_msg=lane.next_msg + batch.n,
+            to_hash=frame.hash,
+            to_frames=lane.frames + 1,
+            to_msgs=lane.msgs + batch.n,
+            to_bytes=lane.size_bytes + HEADER_BYTES + len(frame.body),
+        )
+        work.stored.append(
+            Stored(stream, batch.lane, lane.next_no, lane.next_msg, batch.n, frame.hash)
+        )
+
+    def _frame(self, stream: Stream, lane: Lane, batch: Batch) -> Frame:
+        return make_frame(
+            batch,
+            epoch=stream.epoch,
+            no=lane.next_no,
+            first_msg=lane.next_msg,
+            prev_hash=lane.head_hash,
+            sealer=self._sealer,
+            salt=NO_SALT if self._sealer is None else self._random(SALT_BYTES),
+        )
+
+    # -- heads ---------------------------------------------------------------------
+
+    def _head_due(self, lane: int) -> bool:
+        if self._signer is None:
+            return False
+        return lane == Priority.ALERT or self._now_s() - self._signed_s[lane] >= CADENCE_S
+
+    def _sign_in(self, connection: Connection, stream: Stream, lane_no: int) -> None:
+        """Sign and store the head of a lane, in the caller's transaction."""
+        if self._signer is None:
+            return
+        lane = self.buffer.lane(connection, stream.id, lane_no)
+        now_us = self.buffer.clock.unix_us()
+        head = sign_head(connection, stream, lane, lane.last_no, self._signer, now_us)
+        store_head(connection, stream.id, head)
+
+    def _sign(self, lanes: Sequence[int]) -> None:
+        """Sign and store heads in a transaction of their own."""
+        stream = self._stream
+        if not lanes or self._signer is None or stream is None:
+            return
+        try:
+            with self.buffer.writing() as connection:
+                for lane in lanes:
+                    self._sign_in(connection, stream, lane)
+        except StorageFull:  # the readings are safe; their signature waits for the next time
+            for lane in lanes:
+                self._signed_s[lane] = self._now_s()
+        else:
+            self._note_signed(lanes)
+
+    def _note_signed(self, lanes: Iterable[int]) -> None:
+        for lane in lanes:
+            self._signed_s[lane] = self._now_s()
+            self._unsigned.discard(lane)

@@ -1,0 +1,105 @@
+"""When pending readings become a frame: the rule of the group commit. Pure.
+
+A commit costs a sync of the disk, whatever its size; so readings wait a moment for
+company, but an alert for nothing.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dunes.buffer.frame import READINGS_MAX
+from dunes.errors import LocalError
+from dunes.model import Priority, Reading
+
+LINE_BYTES = 48
+"""About what a payload line has besides its names and text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a group is due.
+
+    Attributes:
+        age_s: the oldest pending reading waits no longer.
+        readings: nor do more than this many in one lane; also the most in one frame.
+        size_bytes: nor more than about this many bytes in one lane.
+    """
+
+    age_s: float = 0.1
+    readings: int = 1000
+    size_bytes: int = 256 * 1024
+
+
+LIMITS = Limits()
+
+
+class Group:
+    """Readings that were taken over but are not committed yet, by lane."""
+
+    __slots__ = ("_bytes", "_lanes", "_limits", "_since_s")
+
+    def __init__(self, limits: Limits = LIMITS) -> None:
+        if not 1 <= limits.readings <= READINGS_MAX:
+            raise LocalError(f"a group of {limits.readings} readings does not fit into a frame")
+        self._limits = limits
+        self._lanes: dict[int, list[Reading]] = {int(p): [] for p in Priority}
+        self._bytes = dict.fromkeys(self._lanes, 0)
+        self._since_s: float | None = None
+
+    def __len__(self) -> int:
+        """How many readings are pending."""
+        return sum(map(len, self._lanes.values()))
+
+    def add(self, reading: Reading, now_s: float) -> None:
+        """Take a reading over."""
+        lane = reading.priority
+        self._lanes[lane].append(reading)
+        size = LINE_BYTES + len(reading.device) + len(reading.kind) + len(reading.unit)
+        if isinstance(reading.value, str):
+            size += len(reading.value)
+        self._bytes[lane] += size
+        if self._since_s is None:
+            self._since_s = now_s
+
+    def ready(self, now_s: float) -> list[int]:
+        """Name the lanes to commit now.
+
+        All of them, if one is full or the oldest reading has waited long enough;
+        else that of the alerts alone, if there are any.
+        """
+        if self._since_s is None:
+            return []
+        full = any(
+            len(self._lanes[lane]) >= self._limits.readings or size >= self._limits.size_bytes
+            for lane, size in self._bytes.items()
+        )
+        if full or now_s - self._since_s >= self._limits.age_s:
+            return list(self._lanes)
+        return [int(Priority.ALERT)] if self._lanes[Priority.ALERT] else []
+
+    def next_due_s(self) -> float | None:
+        """Say when `ready` will name all lanes if nothing else comes."""
+        return None if self._since_s is None else self._since_s + self._limits.age_s
+
+    def take(self, lanes: Iterable[int] | None = None) -> list[tuple[int, list[Reading]]]:
+        """Take readings out to commit them, alerts first, in pieces that fit a frame.
+
+        Args:
+            lanes: which; default: all.
+        """
+        taken: list[tuple[int, list[Reading]]] = []
+        step = self._limits.readings
+        for lane in sorted(self._lanes if lanes is None else lanes):
+            found, self._lanes[lane], self._bytes[lane] = self._lanes[lane], [], 0
+            taken += [(lane, found[i : i + step]) for i in range(0, len(found), step)]
+        if not any(self._lanes.values()):
+            self._since_s = None
+        return taken
+
+    def put_back(self, taken: Iterable[tuple[int, list[Reading]]], now_s: float) -> None:
+        """Take back what could not be committed, before what came since."""
+        for lane, readings in reversed(list(taken)):
+            self._lanes[lane][:0] = readings
+            self._bytes[lane] += LINE_BYTES * len(readings)
+            if self._since_s is None:
+                self._since_s = now_s
