@@ -11,7 +11,7 @@ LOCK := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --
 CODE := dunes torgo arachnid sakina mcp tests benchmarks tools conftest.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test guide lint format types check generated generated-check wheel wheel-test lock clean
+.PHONY: help install demo test guide qrng lint format types check generated generated-check wheel wheel-test lock clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -32,6 +32,12 @@ $(VENV)/.installed: $(VENV)/.python requirements/run.lock requirements/test.lock
 $(VENV)/.linted: $(VENV)/.installed requirements/lint.lock
 	$(PIP) install --require-hashes -r requirements/lint.lock
 	@touch $@
+
+$(VENV)/.qrng: $(VENV)/.installed requirements/qrng.lock
+	$(PIP) install --require-hashes -r requirements/qrng.lock
+	@touch $@
+
+qrng: $(VENV)/.qrng ## add Qiskit (some 100 MB) for --entropy qiskit and its tests
 
 demo: $(VENV)/.installed ## tell the lunar story on the simulated site, and judge it
 	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && \
@@ -76,9 +82,10 @@ wheel-test: wheel ## install the wheel in an environment of its own, and try it 
 	$(BIN)/python tools/try_wheel.py $(VENV)-wheel
 
 lock: ## refresh the lock files (needs uv); UPGRADE=--upgrade for newer versions
-	$(LOCK) $(UPGRADE) --all-extras pyproject.toml -o requirements/run.lock
+	$(LOCK) $(UPGRADE) --extra postgres --extra sim pyproject.toml -o requirements/run.lock
 	$(LOCK) $(UPGRADE) --group test --group build -c requirements/run.lock -o requirements/test.lock
 	$(LOCK) $(UPGRADE) --group lint -c requirements/run.lock -c requirements/test.lock -o requirements/lint.lock
+	$(LOCK) $(UPGRADE) --extra qrng pyproject.toml -c requirements/run.lock -c requirements/test.lock -o requirements/qrng.lock
 
 clean: ## remove what these targets made
 	rm -rf $(VENV) $(VENV)-wheel dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -51,7 +51,10 @@ def pins(*names):
     ("locks", "wanted"),
     [
         (("run",), PROJECT["project"]["dependencies"]),
-        *((("run",), rows) for rows in PROJECT["project"]["optional-dependencies"].values()),
+        *(
+            (("run", "qrng") if extra == "qrng" else ("run",), rows)
+            for extra, rows in PROJECT["project"]["optional-dependencies"].items()
+        ),
         (("run", "test"), PROJECT["dependency-groups"]["test"]),
         (("run", "test"), PROJECT["dependency-groups"]["build"]),
         (("run", "lint"), PROJECT["dependency-groups"]["lint"]),
