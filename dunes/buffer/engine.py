@@ -158,12 +158,15 @@ def _set_pragmas(connection: dbapi.Connection, max_bytes: int | None) -> None:
     """Set what each SQLite connection of ours has."""
 
     def pragma(text: str) -> Any:
-        return connection.execute(f"PRAGMA {text}").fetchone()
+        cursor = connection.execute(f"PRAGMA {text}")
+        row = cursor.fetchone()
+        cursor.close()  # an unfinished statement would forbid the first COMMIT
+        return row
 
     pragma(f"page_size={PAGE_BYTES}")
     mode = pragma("journal_mode=WAL")
     # without WAL (a network file system) a commit needs its directory synced as well
-    pragma("synchronous=" + ("FULL" if mode and mode[0] == "wal" else "EXTRA"))
+    pragma("synchronous=" + ("FULL" if mode == "wal" else "EXTRA"))
     pragma("mmap_size=0")
     pragma("foreign_keys=ON")
     pragma(f"journal_size_limit={WAL_KEPT_BYTES}")
