@@ -166,13 +166,16 @@ def _read(path: Path, *, private: bool) -> bytes:
                 hint=f"give the path that it points to: {str(path.readlink())!r}",
             ) from e
         raise StorageError(f"cannot read {path}: {e.strerror}") from e
-    with os.fdopen(file, "rb") as stream:
-        found = os.fstat(stream.fileno())
+    try:
+        found = os.fstat(file)
         if not stat.S_ISREG(found.st_mode):
             raise KeyRefused(f"{path} is not a regular file")
         if private:
             _judge(path, found)
-        content = stream.read(MAX_BYTES + 1)
+        with io.FileIO(file, "rb", closefd=False) as stream:
+            content = io.BufferedReader(stream).read(MAX_BYTES + 1)
+    finally:
+        os.close(file)
     if len(content) > MAX_BYTES:
         raise BadKeyFile(f"{path} is over {MAX_BYTES // 1024} KiB; that is no key")
     return content

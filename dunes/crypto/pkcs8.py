@@ -187,12 +187,15 @@ def load_clear(pkcs8_der: bytes) -> PrivateKey:
     return key
 
 
-def unlock(blocks: Iterable[bytes], secret: bytes) -> list[PrivateKey]:
+def unlock(
+    blocks: Iterable[bytes], secret: bytes, locks: dict[tuple[bytes, Cost], Lock] | None = None
+) -> list[PrivateKey]:
     """Open encrypted keys, deriving once for each salt and cost.
 
     Args:
         blocks: EncryptedPrivateKeyInfo, DER. All are judged before any is opened.
         secret: the passphrase or the machine's bytes.
+        locks: what this secret was derived to so far, kept by the caller between calls.
 
     Raises:
         BadKeyFile, KeyRefused: as `read_locked`.
@@ -201,7 +204,7 @@ def unlock(blocks: Iterable[bytes], secret: bytes) -> list[PrivateKey]:
     locked = [read_locked(der) for der in blocks]
     if len({(each.salt, each.cost) for each in locked}) > DERIVATIONS_MAX:
         raise KeyRefused("more different scrypt derivations than a key document needs")
-    locks: dict[tuple[bytes, Cost], Lock] = {}
+    locks = {} if locks is None else locks
     keys = []
     for each in locked:
         known = (each.salt, each.cost)

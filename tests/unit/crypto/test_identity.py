@@ -51,7 +51,7 @@ def test_all_secret_files_are_for_the_owner_alone_whatever_the_umask(paths):
     finally:
         os.umask(before)
     modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in paths.keys.iterdir()}
-    assert {"machine.key": 0o600, identity.FILE_NAME: 0o600} == modes
+    assert {"machine.key": 0o600, identity.FILE_NAME: 0o600, "public": 0o700} == modes
 
 
 def test_an_identity_from_another_machine_does_not_open(paths):
