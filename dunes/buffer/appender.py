@@ -222,7 +222,7 @@ class Appender:
         lanes = self._group.ready(now_s)
         stored = self.commit(lanes) if lanes else []
         if self._signer is not None:
-            self._sign([x for x in self._unsigned if now_s - self._signed_s[x] >= CADENCE_S])
+            self._sign([x for x in self._unsigned if now_s >= self._signed_s[x] + CADENCE_S])
         return stored
 
     def commit(
@@ -468,7 +468,7 @@ class Appender:
     def _head_due(self, lane: int) -> bool:
         if self._signer is None:
             return False
-        return lane == Priority.ALERT or self._now_s() - self._signed_s[lane] >= CADENCE_S
+        return lane == Priority.ALERT or self._now_s() >= self._signed_s[lane] + CADENCE_S
 
     def _sign_in(self, connection: Connection, stream: Stream, lane_no: int) -> None:
         """Sign and store the head of a lane, in the caller's transaction."""

@@ -139,6 +139,8 @@ class Cursor:
             self._cursor.execute(sql, parameters)
         except (apsw.Error, TypeError) as e:
             raise _translate(e) from e
+        finally:
+            self._cursor.exec_trace = None  # a cycle would keep unfinished statements alive
         if self.description is None:
             self.rowcount = db.total_changes() - before
             self.lastrowid = db.last_insert_rowid()
@@ -151,7 +153,6 @@ class Cursor:
         db = self.connection.db
         before = db.total_changes()
         self._forget()
-        self._cursor.exec_trace = None
         with _translated():
             self._cursor.executemany(sql, rows)
         self.rowcount = db.total_changes() - before

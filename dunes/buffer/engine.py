@@ -158,10 +158,9 @@ def _set_pragmas(connection: dbapi.Connection, max_bytes: int | None) -> None:
     """Set what each SQLite connection of ours has."""
 
     def pragma(text: str) -> Any:
-        cursor = connection.execute(f"PRAGMA {text}")
-        row = cursor.fetchone()
-        cursor.close()  # an unfinished statement would forbid the first COMMIT
-        return row
+        # all rows: an unfinished statement would forbid the first COMMIT
+        rows = connection.execute(f"PRAGMA {text}").fetchall()
+        return rows[0][0] if rows else None
 
     pragma(f"page_size={PAGE_BYTES}")
     mode = pragma("journal_mode=WAL")

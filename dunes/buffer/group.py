@@ -73,7 +73,7 @@ class Group:
             len(self._lanes[lane]) >= self._limits.readings or size >= self._limits.size_bytes
             for lane, size in self._bytes.items()
         )
-        if full or now_s - self._since_s >= self._limits.age_s:
+        if full or now_s >= self._since_s + self._limits.age_s:
             return list(self._lanes)
         return [int(Priority.ALERT)] if self._lanes[Priority.ALERT] else []
 
