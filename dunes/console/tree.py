@@ -126,20 +126,23 @@ def program_names() -> list[str]:
     return sorted(point.name for point in points if point.group == "console_scripts")
 
 
-def programs() -> dict[str, Node]:
-    """Walk every script of the distribution that has commands."""
-    found = {}
-    for point in distribution(DISTRIBUTION).entry_points:
+def apps() -> Iterator[tuple[str, typer.Typer]]:
+    """Give every script of the distribution that has commands, with its application."""
+    points = distribution(DISTRIBUTION).entry_points
+    for point in sorted(points, key=lambda point: point.name):
         if point.group == "console_scripts":
             try:
                 app = getattr(importlib.import_module(point.module), "app", None)
             except ModuleNotFoundError:
                 continue
             if isinstance(app, typer.Typer):
-                node = walk(app, point.name)
-                if node.children:
-                    found[point.name] = node
-    return dict(sorted(found.items()))
+                yield point.name, app
+
+
+def programs() -> dict[str, Node]:
+    """Walk every script of the distribution that has commands."""
+    nodes = {prog: walk(app, prog) for prog, app in apps()}
+    return {prog: node for prog, node in nodes.items() if node.children}
 
 
 def walk(app: typer.Typer, prog: str) -> Node:
