@@ -146,9 +146,7 @@ def enroll_gateway(
             "standing": Standing.ENROLLED.value,
             "changed_us": now_us,
         }
-        connection.execute(
-            update(tables.gateway).where(_G.name == gateway).values(**changes)
-        )
+        connection.execute(update(tables.gateway).where(_G.name == gateway).values(**changes))
     made = Enrolled(
         gateway,
         key.kid,

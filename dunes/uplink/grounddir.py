@@ -1,11 +1,11 @@
 """The ground station's data directory: what lies where, and who runs on it.
 
-    ground.db        frames, heads, receipts, the enrolment list
-    keys/            the station's identity: it signs receipts
-    station.pub.pem  its public key, for `mcp init --ground-key`
-    tls/             a certificate and key of its own, where none is given
-    ground.lock      held while a station runs
-    rejected/        frames that contradicted what was stored, as they came
+ground.db        frames, heads, receipts, the enrolment list
+keys/            the station's identity: it signs receipts
+station.pub.pem  its public key, for `mcp init --ground-key`
+tls/             a certificate and key of its own, where none is given
+ground.lock      held while a station runs
+rejected/        frames that contradicted what was stored, as they came
 """
 
 import contextlib

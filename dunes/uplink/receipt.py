@@ -6,17 +6,17 @@ Layout `DNR1`, big-endian::
      4  1  version 1          56  g  gateway, ASCII
      5  1  number of lanes     .  t  table, ASCII
      6  1  g, 1 to 64          .     for each lane, ascending:
-     7  1  t, 1 to 64                1 lane, 8 cum, 32 cum_hash, 8 max_seen,
+     7  1  t, 1 to 64                1 lane, 8 cum, 8 cum_msg, 32 cum_hash, 8 max_seen,
      8 16  epoch                     8 known_from, 8 known_to, 2 n gaps,
     24  8  receipt_no                n x (8 first, 8 last)
     32  8  stored_at, µs       .  2  length of the signature
                                .     signature over all before its length
 
 `cum`: all frames from 1 to it are stored, or their tombstones; `cum_hash` is the hash
-of frame `cum`. `gaps`: what is missing between `known_from` and `known_to`; beyond
-those the receipt says nothing, so that a list of at most 256 gaps can be honest.
-`receipt_no` grows with every change of what is stored: of two receipts the one with
-the greater number is newer.
+of frame `cum`, `cum_msg` the number of its last reading. `gaps`: what is missing between
+`known_from` and `known_to`; beyond those the receipt says nothing, so that a list of at
+most 256 gaps can be honest. `receipt_no` grows with every change of what is stored: of
+two receipts the one with the greater number is newer.
 """
 
 import struct
@@ -40,7 +40,7 @@ MAGIC = b"DNR1"
 VERSION = 1
 
 _HEAD = struct.Struct(">4sBBBB16sQQ16s")
-_LANE = struct.Struct(">BQ32sQQQH")
+_LANE = struct.Struct(">BQQ32sQQQH")
 _GAP = struct.Struct(">QQ")
 _LENGTH = struct.Struct(">H")
 RECEIPT_MAX_BYTES = (
@@ -58,6 +58,7 @@ class LaneReceipt:
 
     Attributes:
         cum: all up to here is stored and vouched for; 0: nothing yet.
+        cum_msg: number of the last reading in frame `cum`.
         cum_hash: hash of frame `cum`; zeros if `cum` is 0.
         max_seen: the highest number that is stored.
         known_from: the first number that `gaps` speaks of; `cum + 1` at first.
@@ -66,6 +67,7 @@ class LaneReceipt:
     """
 
     cum: int = 0
+    cum_msg: int = 0
     cum_hash: bytes = NO_HASH
     max_seen: int = 0
     known_from: int = 1
@@ -124,6 +126,7 @@ class Receipt:
                 _LANE.pack(
                     number,
                     lane.cum,
+                    lane.cum_msg,
                     lane.cum_hash,
                     lane.max_seen,
                     lane.known_from,
@@ -190,9 +193,11 @@ def parse_receipt(data: bytes) -> Receipt:
 
 def _parse_lane(data: bytes, at: int) -> tuple[int, LaneReceipt, int]:
     """Read one lane at `at`; give its number, itself and where it ends."""
-    number, cum, cum_hash, max_seen, known_from, known_to, n_gaps = _LANE.unpack_from(data, at)
+    number, cum, cum_msg, cum_hash, max_seen, known_from, known_to, n_gaps = _LANE.unpack_from(
+        data, at
+    )
     at += _LANE.size
-    if n_gaps > GAPS_MAX or max_seen < cum or (cum == 0) != (cum_hash == NO_HASH):
+    if n_gaps > GAPS_MAX or max_seen < cum or cum_msg < cum or (cum == 0) != (cum_hash == NO_HASH):
         raise BadReceipt("a receipt with a lane that cannot be")
     gaps = tuple(_GAP.unpack_from(data, at + i * _GAP.size) for i in range(n_gaps))
     floor = max(cum, known_from - 1)
@@ -200,5 +205,5 @@ def _parse_lane(data: bytes, at: int) -> tuple[int, LaneReceipt, int]:
         if not floor < first <= last <= known_to:
             raise BadReceipt("a receipt with gaps out of order")
         floor = last + 1
-    lane = LaneReceipt(cum, cum_hash, max_seen, known_from, known_to, gaps)
+    lane = LaneReceipt(cum, cum_msg, cum_hash, max_seen, known_from, known_to, gaps)
     return number, lane, at + n_gaps * _GAP.size

@@ -341,4 +341,4 @@ def lane_receipt(cum: Cum, held: RangeSet, known_from: int = 0) -> LaneReceipt:
             known_to = gap[0] - 1
             break
         gaps.append(gap)
-    return LaneReceipt(cum.no, cum.hash, max_seen, first, known_to, tuple(gaps))
+    return LaneReceipt(cum.no, cum.msg, cum.hash, max_seen, first, known_to, tuple(gaps))

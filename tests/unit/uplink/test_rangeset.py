@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,5 +31,5 @@ def test_a_range_set_is_a_set(steps, first, last):
         n for a, b in ranges.within(first, last) for n in range(a, b + 1)
     ]
     pairs = list(ranges)
-    assert all(b + 1 < c for (_, b), (c, _) in zip(pairs, pairs[1:], strict=False))
+    assert all(b + 1 < c for (_, b), (c, _) in pairwise(pairs))
     assert RangeSet(pairs) == ranges == ranges.copy()
