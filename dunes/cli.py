@@ -29,6 +29,26 @@ COMMANDS: dict[str, Entry] = {
         "dunes.commands.doctor:doctor",
         "Examine this gateway: scripts, clock, disk, database, keys, radio, router.",
     ),
+    "markup-generate": Entry(
+        "dunes.commands.markup_generate:markup_generate",
+        "Make a .mu receipt of a file: mirror, digests, signature, log entry.",
+    ),
+    "markup-validate": Entry(
+        "dunes.commands.markup_validate:markup_validate",
+        "Say what a .mu receipt proves, and give its source back.",
+    ),
+    "maml": Entry(
+        "dunes.commands.maml:app",
+        "Read, check and write MAML documents; nothing in them is run.",
+    ),
+    "apply-config": Entry(
+        "dunes.commands.apply_config:apply_config",
+        "Put the values of a config.maml into this gateway's settings.",
+    ),
+    "log": Entry(
+        "dunes.commands.log:app",
+        "Every receipt that was signed here, in order, for good.",
+    ),
     "config": Entry(
         "dunes.commands.config:config",
         "Show every setting, and change those that the profile keeps.",

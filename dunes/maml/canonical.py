@@ -10,7 +10,7 @@ document that would read differently afterwards is refused.
 import re
 from typing import Any
 
-from dunes.errors import LocalError
+from dunes.errors import DataError, LocalError
 from dunes.maml.document import Document, parse
 from dunes.maml.kinds import TIME
 
@@ -44,9 +44,12 @@ def format_document(data: bytes) -> bytes:
 
     Raises:
         MamlError: it has errors that the reader reports.
+        DataError: it is signed.
         LocalError: it would read differently afterwards (a bug of ours).
     """
     document = parse(data, max_bytes=len(data) + 1).require_sound()
+    if document.signed:
+        raise DataError("the document is signed: another layout would break its signature")
     text = _with_edits(document.text, sorted(_quotes(document) + _headings(document)))
     laid_out = parse(text.encode("utf-8"), max_bytes=len(text.encode("utf-8")) + 1)
     text = _trimmed(laid_out)

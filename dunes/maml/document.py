@@ -120,6 +120,11 @@ class Document:
         """Record something about the character at `index`."""
         self.faults.append(Finding(severity, code, message, *self.position(index)))
 
+    @property
+    def signed(self) -> bool:
+        """Whether it carries a signature over its own bytes, as key documents do."""
+        return self.section("signature") is not None
+
     def require_sound(self) -> "Document":
         """Give the document back if the reader found no error in it.
 

@@ -75,6 +75,13 @@ def read_settings(document: Document) -> Iterator[Setting]:
             yield Setting(key, written, target.setting, target.convert(written), at[0])
 
 
+def read_unknown(document: Document) -> Iterator[tuple[str, str, int]]:
+    """Give (key, text as written, line) of what sets nothing as its key is unknown."""
+    for key, written, at in _pairs(document):
+        if key not in MAPPING:
+            yield key, written, at[0]
+
+
 def _pairs(document: Document) -> Iterator[tuple[str, str, tuple[int, int]]]:
     for key in document.front or {}:
         yield key, document.written(key), document.position_of(key)

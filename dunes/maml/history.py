@@ -111,9 +111,12 @@ def append_history(data: bytes, entry: Entry) -> bytes:
 
     Raises:
         MamlError: the document cannot be read.
-        DataError: its last fence is never closed, so the entry would be inside it.
+        DataError: its last fence is never closed, so the entry would be inside it; or
+            it is signed.
     """
     document = parse(data, max_bytes=len(data) + 1)
+    if document.signed:
+        raise DataError("the document is signed: an entry would break its signature")
     if document.fences and not document.fences[-1].closed:
         line, _ = document.position(document.fences[-1].start)
         raise DataError(f"line {line}: the fence is never closed; an entry would be inside it")
