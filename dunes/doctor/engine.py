@@ -1,29 +1,28 @@
-"""The second crypto engine: is liboqs where liboqs-python looks for it?
-
-`import oqs` without its library tries to build one, so nothing here imports it.
-"""
+"""The second crypto engine: is liboqs here, and do both engines agree?"""
 
 import os
-from collections.abc import Mapping
-from ctypes.util import find_library
-from pathlib import Path
 
 from dunes.doctor.check import Given, Result
 
 
 def liboqs(given: Given) -> Result:
-    """Say whether `--engine liboqs` could work; the house works without it."""
-    found = library(given.environ)
-    if not found:
+    """Compare liboqs with our engine where it is; the house works without it."""
+    from dunes.crypto.engine import Liboqs, find_liboqs
+    from dunes.crypto.errors import EngineMissing
+
+    if find_liboqs(given.environ) is None:
         return Result("ok", "not here, and not needed: cryptography does the work")
-    return Result("ok", f"second engine: {found}")
+    from dunes.crypto.signing import SigningKey
+    from dunes.crypto.xwing import MLKEM_SEED_BYTES, X25519_BYTES, RecipientKey
 
-
-def library(environ: Mapping[str, str]) -> str:
-    """Find liboqs as liboqs-python would; empty if it is nowhere."""
-    base = Path(environ.get("OQS_INSTALL_PATH") or Path(environ.get("HOME") or os.sep) / "_oqs")
-    for folder in ("lib", "lib64"):
-        path = base / folder / "liboqs.so"
-        if path.exists():
-            return str(path)
-    return find_library("oqs") or ""
+    try:
+        engine = Liboqs()
+    except EngineMissing as e:
+        return Result("warn", e.message, e.hint or "")
+    signing = SigningKey.generate()
+    seeds = os.urandom(MLKEM_SEED_BYTES), os.urandom(X25519_BYTES)
+    checks = engine.cross_check(signing, RecipientKey.from_seeds(signing.kid, *seeds))
+    where = f"liboqs {engine.library.version} ({engine.library.path})"
+    if wrong := [check.name for check in checks if not check.ok]:
+        return Result("fail", f"{where} disagrees with cryptography: {'; '.join(wrong)}")
+    return Result("ok", f"{where} agrees in {len(checks)} comparisons")

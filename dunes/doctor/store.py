@@ -8,6 +8,7 @@ from dunes.doctor.check import Given, Result
 
 PRIVATE = 0o077
 """Bits that a private file or folder does not have."""
+PUBLIC = ".pub.maml"
 
 
 def sqlite(given: Given) -> Result:
@@ -63,25 +64,33 @@ def database(given: Given) -> Result:
 
 def keys(given: Given) -> Result:
     """Say whether anybody else could read the private keys, and whether ours opens."""
+    from dunes.crypto.errors import NoIdentity, WrongPassphrase
+    from dunes.crypto.identity import identity_path, load_identity
+
     folder = given.settings.paths.keys
     if not folder.exists():
         return Result("ok", f"none yet; made by mcp init or dunes keygen ({folder})")
-    for path in (folder, *sorted(folder.iterdir())):
-        state = path.lstat()
-        if state.st_uid != os.geteuid():
-            return Result("fail", f"{path} belongs to user {state.st_uid}", f"ls -l {folder}")
-        public = path.suffix in {".pub", ".pem"}
-        if not public and stat.S_IMODE(state.st_mode) & PRIVATE:
-            right = "700" if path.is_dir() else "600"
-            mode = stat.S_IMODE(state.st_mode)
-            return Result(
-                "fail", f"{path} is open to others ({mode:04o})", f"chmod {right} {path}"
-            )
-    from dunes.crypto.errors import NoIdentity
-    from dunes.crypto.identity import load_identity
-
+    for path in (folder, *sorted(folder.rglob("*"))):
+        if (wrong := _exposed(path)) is not None:
+            return wrong
     try:
         identity = load_identity(given.settings.paths)
-    except NoIdentity:
+    except NoIdentity as e:
+        if identity_path(given.settings.paths).exists():
+            return Result("fail", e.message, e.hint or "")
         return Result("ok", f"private; no identity yet ({folder})")
+    except WrongPassphrase as e:
+        return Result("warn", e.message, e.hint or "")
     return Result("ok", f"identity {identity.kid} opens ({folder})")
+
+
+def _exposed(path: Path) -> Result | None:
+    """Say what is wrong with a file's or folder's mode; public keys may be read by all."""
+    state = path.lstat()
+    if state.st_uid != os.geteuid():
+        return Result("fail", f"{path} belongs to user {state.st_uid}", f"ls -l {path.parent}")
+    mode = stat.S_IMODE(state.st_mode)
+    if path.name.endswith(PUBLIC) or stat.S_ISLNK(state.st_mode) or not mode & PRIVATE:
+        return None
+    right = "700" if path.is_dir() else "600"
+    return Result("fail", f"{path} is open to others ({mode:04o})", f"chmod {right} {path}")
