@@ -106,9 +106,10 @@ def test_a_routine_reading_does_not_make_a_warning_give_way(buffer, appender, fi
     assert after[2].dropped_msgs > 3_000
 
 
-def test_routine_is_refused_where_only_alerts_are_left(buffer, appender, fill, states):
-    used = 0
-    while used < CAP * 96 // 100:
+def test_routine_is_refused_where_only_alerts_are_left(open_at, fill):
+    buffer, states, used = open_at(cap_bytes=CAP, alert_reserve=20), [], 0
+    appender = Appender(buffer, "lunar_telemetry", on_state=lambda state, _: states.append(state))
+    while used < CAP * 80 // 100:
         fill(appender, 1, priority=Priority.ALERT)
         with buffer.reading() as connection:
             used = live_bytes(connection)
