@@ -19,6 +19,7 @@ from dunes.starlink.errors import StarlinkError
 from dunes.starlink.grpcweb import (
     COMPRESSED,
     CONTENT_TYPE,
+    INTERNAL,
     TRAILERS,
     encode_frame,
     encode_trailers,
@@ -28,7 +29,6 @@ from dunes.starlink.grpcweb import (
 REQUEST_MAX_BYTES = 1_000_000
 CHUNK_LINE_MAX = 1024
 TEXT_TYPE = "application/grpc-web-text"
-INTERNAL = 13
 
 Handle = Callable[[bytes], bytes]
 

@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 from dunes.sim.starlink_sky import Planned, Second, VirtualSky, noise
 from dunes.starlink.descriptors import DeviceApi
 from dunes.starlink.gpstime import NS_PER_S, gps_ns_from_unix
+from dunes.starlink.grpcweb import INTERNAL, PERMISSION_DENIED, UNAVAILABLE, UNIMPLEMENTED
 
 RING_SLOTS = 900
 API_VERSION = 42
@@ -27,11 +28,6 @@ BOOTING_S = 20
 WARM_S = 3600
 """How long it has been running when the site starts, so that its ring is full."""
 MAP_SIDE = 123
-
-INTERNAL = 13
-DENIED = 7
-UNIMPLEMENTED = 12
-UNAVAILABLE = 14
 
 LOCKED = frozenset(
     {
@@ -148,7 +144,7 @@ class VirtualDevice:
         asked = request.WhichOneof("request")
         condition = self.world.condition
         if asked in LOCKED and not condition.unlocked:
-            raise Refusal(DENIED)
+            raise Refusal(PERMISSION_DENIED)
         act = getattr(self, f"_{asked}", None) if asked else None
         if act is None:
             raise Refusal(UNIMPLEMENTED, f"unimplemented: {asked or 'empty request'}")
@@ -259,7 +255,7 @@ class VirtualDish(VirtualDevice):
 
     def _get_location(self, _request: Any, response: Any, condition: Condition) -> None:
         if not condition.unlocked:
-            raise Refusal(DENIED, NO_LOCATION)
+            raise Refusal(PERMISSION_DENIED, NO_LOCATION)
         place = response.get_location
         place.lla.lat, place.lla.lon, place.lla.alt = -89.54, 0.0, 0.0
         place.source = 4

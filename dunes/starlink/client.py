@@ -33,6 +33,9 @@ PORTS = {
 TIMEOUT_S = 4.0
 """A healthy device answers within 0.1 s; one that is off stays silent."""
 
+NOT_GIVEN = frozenset({Reason.DENIED, Reason.UNIMPLEMENTED})
+"""The device has spoken, and will not answer this request however it is asked."""
+
 GRPC_OPTIONS = [
     ("grpc.enable_http_proxy", 0),
     # the defaults would keep a channel away for minutes after a long outage; the "min" of
@@ -141,11 +144,7 @@ class NativeTransport:
                 if "failed to connect" in text
                 else failure(Reason.UNAVAILABLE, peer_text(text) or "the device is not ready")
             )
-        try:
-            grpcweb.check_status(code.value[0], peer_text(text))
-        except StarlinkError as told:
-            return told
-        return failure(Reason.PROTOCOL, peer_text(text))
+        return grpcweb.status_error(code.value[0], peer_text(text))
 
     def close(self) -> None:
         """Let go of the channel."""
@@ -283,13 +282,29 @@ class DeviceClient:
             except StarlinkError as e:
                 e.endpoint = e.endpoint or str(endpoint)
                 failures.append(e)
-                if e.reason in {Reason.DENIED, Reason.UNIMPLEMENTED}:
+                if e.reason in NOT_GIVEN:
                     self._remember(endpoint)
                     break  # the device has spoken
             else:
                 self._remember(endpoint)
                 return response
         raise combined(failures)
+
+    def ask_status(self) -> Any:
+        """Ask for `get_status`, or for `get_diagnostics` where the firmware gives no status.
+
+        The latter is the one request that SpaceX documents; it identifies a device and
+        says nothing of its link.
+
+        Raises:
+            StarlinkError: neither got a good answer.
+        """
+        try:
+            return self.ask("get_status")
+        except StarlinkError as e:
+            if e.reason not in NOT_GIVEN:
+                raise
+        return self.ask("get_diagnostics")
 
     @property
     def simulated(self) -> bool:

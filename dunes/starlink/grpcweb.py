@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from struct import Struct
 from urllib.parse import quote, unquote
 
-from dunes.starlink.errors import Reason, failure, peer_text
+from dunes.starlink.errors import Reason, StarlinkError, failure, peer_text
 
 HEADER = Struct(">BI")
 TRAILERS = 0x80
@@ -24,19 +24,22 @@ BODY_MAX_BYTES = 8_000_000
 """A full history is 18 kB, an obstruction map 60 kB; what is longer is not a device's answer."""
 
 OK = 0
-UNKNOWN = 2
+DEADLINE_EXCEEDED = 4
+PERMISSION_DENIED = 7
 UNIMPLEMENTED = 12
+INTERNAL = 13
 UNAVAILABLE = 14
+UNAUTHENTICATED = 16
 
 HTTP_OK = 200
 HTTP_BUSY = frozenset({502, 503, 504})
 
 REASONS = {
-    4: Reason.TIMEOUT,
-    7: Reason.DENIED,
-    12: Reason.UNIMPLEMENTED,
-    14: Reason.UNAVAILABLE,
-    16: Reason.DENIED,
+    DEADLINE_EXCEEDED: Reason.TIMEOUT,
+    PERMISSION_DENIED: Reason.DENIED,
+    UNIMPLEMENTED: Reason.UNIMPLEMENTED,
+    UNAVAILABLE: Reason.UNAVAILABLE,
+    UNAUTHENTICATED: Reason.DENIED,
 }
 """gRPC status codes that mean something to us; every other one breaks the protocol."""
 
@@ -163,8 +166,11 @@ def read_answer(http_status: int, headers: Mapping[str, str], body: bytes) -> by
 
 def check_status(status: int, text: str) -> None:
     """Raise the error that a gRPC status stands for, unless it is 0."""
-    if status == OK:
-        return
+    if status != OK:
+        raise status_error(status, text)
+
+
+def status_error(status: int, text: str) -> StarlinkError:
+    """Make the error that a gRPC status stands for, with words of ours where it has none."""
     reason = REASONS.get(status, Reason.PROTOCOL)
-    supplied = SUPPLIED.get(reason, "no message")
-    raise failure(reason, f"{text or supplied} (gRPC status {status})")
+    return failure(reason, f"{text or SUPPLIED.get(reason, 'no message')} (gRPC status {status})")

@@ -11,16 +11,14 @@ from typing import Any
 from dunes.clock import SYSTEM_CLOCK, US_PER_S, Clock
 from dunes.settings import Settings
 from dunes.site import Site
-from dunes.starlink.client import AUTO, TIMEOUT_S, DeviceClient, targets
-from dunes.starlink.errors import Reason, StarlinkError
+from dunes.starlink.client import AUTO, NOT_GIVEN, TIMEOUT_S, DeviceClient, targets
+from dunes.starlink.errors import StarlinkError
 from dunes.starlink.memory import LinkMemory
 from dunes.starlink.monitor import LinkChanged, Monitor
 from dunes.starlink.status import DISH, ROUTER, Look, Snapshot, look_at, rfc3339_s
 
 WITNESS_TIMEOUT_S = 2.0
 """For the router's view while the dish is silent: it is near, or it is off too."""
-
-NOT_GIVEN = frozenset({Reason.UNIMPLEMENTED, Reason.DENIED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +71,6 @@ class LinkStatus:
     device: Snapshot | None
     witness: Snapshot | None
     changes: tuple[Change, ...]
-
-    @property
-    def usable(self) -> bool:
-        """Whether data may be sent: the sky is open as far as the device can tell."""
-        return self.state == "up"
 
 
 class LinkWatch:
@@ -143,12 +136,7 @@ class LinkWatch:
 
     def _look(self, client: DeviceClient) -> Look:
         """Ask for status and history; make do with what this firmware gives."""
-        try:
-            status = client.ask("get_status")
-        except StarlinkError as e:
-            if e.reason not in NOT_GIVEN:
-                raise
-            status = client.ask("get_diagnostics")
+        status = client.ask_status()
         history = self._history(client)
         return look_at(status, history, unix_s=self._now()[1], has_history=self._has_history)
 

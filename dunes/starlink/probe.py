@@ -150,15 +150,8 @@ def _ask(target: Target, timeout_s: float, unix_s: float) -> _Answer:
 
 
 def _identify(client: DeviceClient, unix_s: float) -> Look:
-    """Ask who is there: by status, else by the one request that SpaceX documents."""
-    refused = {Reason.UNIMPLEMENTED, Reason.DENIED}
     try:
-        return look_at(client.ask("get_status"), None, unix_s=unix_s)
-    except StarlinkError as e:
-        if e.reason not in refused:
-            raise
-    try:
-        return look_at(client.ask("get_diagnostics"), None, unix_s=unix_s)
+        return look_at(client.ask_status(), None, unix_s=unix_s)
     except StarlinkError as e:
         if e.reason is not Reason.UNIMPLEMENTED:
             raise

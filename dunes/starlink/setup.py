@@ -10,8 +10,8 @@ from dunes.clock import SYSTEM_CLOCK, US_PER_S
 from dunes.errors import UsageError
 from dunes.secrets import Given, store_secret
 from dunes.settings import Settings, profile_path, write_profile
-from dunes.site import Site, resolve
-from dunes.starlink.client import PORTS, targets
+from dunes.site import Site
+from dunes.starlink.client import targets
 from dunes.starlink.probe import Device, Findings, Verdict, probe
 from dunes.starlink.status import DISH, ROUTER
 
@@ -108,10 +108,11 @@ def set_up(plan: Plan, key: Given | None, settings: Settings, site: Site | None)
         *targets(DISH, check_host(plan.dish_ip, "--dish-ip"), plan.transport, site),
         *targets(ROUTER, check_host(plan.router_ip, "--router-ip"), plan.transport, site),
     ]
-    findings = _unasked(plan, site)
     if plan.verify:
         unix_s = SYSTEM_CLOCK.unix_us() / US_PER_S
         findings = probe(endpoints, timeout_s=plan.timeout_s, unix_s=unix_s)
+    else:
+        findings = Findings((), {}, simulated=any(e.simulated for e in endpoints))
     found = bool(findings.devices)
     write = not plan.dry_run and (found or not plan.verify)
     notes = list(findings.notes)
@@ -138,15 +139,6 @@ def set_up(plan: Plan, key: Given | None, settings: Settings, site: Site | None)
         hints=findings.hints,
         simulated=findings.simulated,
     )
-
-
-def _unasked(plan: Plan, site: Site | None) -> Findings:
-    """Give the findings of a probe that was not wanted."""
-    hosts = {DISH: plan.dish_ip, ROUTER: plan.router_ip}
-    simulated = any(
-        resolve(hosts[role], port, site).simulated for (role, _), port in PORTS.items()
-    )
-    return Findings((), {}, simulated=simulated)
 
 
 def _changes(plan: Plan, findings: Findings, site: Site | None) -> dict[str, Any]:
