@@ -84,7 +84,7 @@ async def _run(
     from dunes.sim.definition import load_definition
     from dunes.sim.site import SimulatedSite
 
-    site = SimulatedSite(load_definition(name), folder / name, speed=speed)
+    site = SimulatedSite(load_definition(name), folder / name, speed=speed, on_event=log)
 
     def describe(about: Site) -> None:
         first = not description.exists()

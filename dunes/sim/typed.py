@@ -1,0 +1,130 @@
+"""Run the house's commands as a person types them: separate processes, same words."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+OUTPUT_MAX_BYTES = 64 * 1024
+STOP_S = 10.0
+
+TOOLS: Mapping[str, Sequence[str]] = {
+    "dunes": (),
+    "mcp": ("mcp",),
+    "dunes-mcp": ("mcp",),
+    "torgo": ("torgo",),
+    "arachnid": ("arachnid",),
+    "sakina": ("sakina",),
+}
+"""How `python -m dunes` spells each program: the names on PATH may be somebody else's."""
+
+
+def argv_of(typed: str) -> list[str]:
+    """Give the arguments that run a typed line with this interpreter.
+
+    Raises:
+        ValueError: it begins with no program of the house.
+    """
+    first, *rest = shlex.split(typed)
+    if first == "qiskit":
+        return [sys.executable, "-m", "dunes.keygen_cli", *rest]
+    if first not in TOOLS:
+        raise ValueError(f"{first} is no program of the house")
+    return [sys.executable, "-m", "dunes", *TOOLS[first], *rest]
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A command that has ended.
+
+    Attributes:
+        typed: the line.
+        exit: its exit status.
+        output: stdout and stderr as they came, bounded.
+        seconds: what it took.
+    """
+
+    typed: str
+    exit: int
+    output: str
+    seconds: float
+
+
+def run_typed(typed: str, *, environ: Mapping[str, str], folder: Path, timeout_s: float) -> Ran:
+    """Run a line to its end; 124 is the exit status of one that took too long."""
+    begin_s = time.monotonic()
+    try:
+        done = subprocess.run(  # noqa: S603 - our own interpreter and programs
+            argv_of(typed),
+            env=environ,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout_s,
+            check=False,
+        )
+        status, raw = done.returncode, done.stdout
+    except subprocess.TimeoutExpired as e:
+        status, raw = 124, e.stdout or b""
+    text = raw[:OUTPUT_MAX_BYTES].decode("utf-8", "replace")
+    return Ran(typed, status, text, time.monotonic() - begin_s)
+
+
+@dataclass(slots=True)
+class Background:
+    """A command that runs on beside us, its output in a file.
+
+    Args:
+        typed: the line.
+        log: where its output goes.
+    """
+
+    typed: str
+    log: Path
+    _process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
+
+    def start(self, environ: Mapping[str, str] | None = None) -> None:
+        """Start it; a Ctrl-C at the terminal does not reach it."""
+        self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self.log.open("wb") as output:
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and programs
+                argv_of(self.typed),
+                env=dict(os.environ if environ is None else environ),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def exit(self) -> int | None:
+        """Its exit status; None while it runs."""
+        return None if self._process is None else self._process.poll()
+
+    def tail(self, lines: int = 8) -> str:
+        """Give the end of its output."""
+        try:
+            raw = self.log.read_bytes()[-OUTPUT_MAX_BYTES:]
+        except FileNotFoundError:
+            return ""
+        return "\n".join(raw.decode("utf-8", "replace").splitlines()[-lines:])
+
+    def stop(self, wait_s: float = STOP_S) -> int | None:
+        """End it as Ctrl-C does, then harder; give its exit status."""
+        if self._process is None:
+            return None
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            if self._process.poll() is not None:
+                break
+            self._process.send_signal(number)
+            try:
+                self._process.wait(wait_s)
+            except subprocess.TimeoutExpired:
+                continue
+        return self._process.poll()
