@@ -140,7 +140,7 @@ def _row(log: "TransparencyLog", index: int) -> EntryRow:
 
 def show_lines(report: LogReport, keyring: Keyring) -> Iterator[str]:
     """Write the state for people; text from entries is escaped."""
-    yield f"log {report.origin}: {report.size} entries, root {report.root_sha256}"
+    yield f"log {report.origin}: {_entries(report.size)}, root {report.root_sha256}"
     yield f"checkpoint: {_entries(report.checkpoint_size)}"
     who = ", ".join(keyring.called(kid) for kid in report.cosigners)
     yield f"countersigned: {_entries(report.cosigned_size)}{' by ' + who if who else ''}"
@@ -162,7 +162,9 @@ def show_lines(report: LogReport, keyring: Keyring) -> Iterator[str]:
 
 
 def _entries(size: int | None) -> str:
-    return "none" if size is None else f"{size} entries"
+    if size is None:
+        return "none"
+    return "1 entry" if size == 1 else f"{size} entries"
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +253,8 @@ def _index_of(log: "TransparencyLog", file: Path | None, index: int | None) -> i
 def prove_lines(report: ProveReport) -> Iterator[str]:
     """Write the report for people."""
     kind = "countersigned" if report.cosigned else "signed"
-    yield f"{report.output}: entry {report.index} in a {kind} checkpoint of {report.size} entries"
+    size = _entries(report.size)
+    yield f"{report.output}: entry {report.index} in a {kind} checkpoint of {size}"
     yield f"to verify: dunes markup-validate --file FILE.mu --proof {report.output} --key FILE"
 
 
@@ -358,16 +361,17 @@ def _compare(
 def verify_lines(report: VerifyReport, keyring: Keyring) -> Iterator[str]:
     """Write the report for people."""
     said = "intact" if report.intact else "NOT INTACT"
-    yield f"log: {said}, {report.size} good entries, root {report.root_sha256}"
+    size = _entries(report.size)
+    yield f"log: {said}, {size} read, root {report.root_sha256}"
     if report.damaged:
         yield f"damaged: {printable(report.damaged)}"
     for each in report.contradictions:
         yield f"contradiction: {printable(each)}"
     who = ", ".join(keyring.called(kid) for kid in report.signers) or "no known key"
     if report.checkpoint_size is not None:
-        yield f"checkpoint: {report.checkpoint_size} entries, signed by {who}"
+        yield f"checkpoint: {_entries(report.checkpoint_size)}, signed by {who}"
     if report.cosigned_size is not None:
         who = ", ".join(keyring.called(kid) for kid in report.cosigners) or "no known key"
-        yield f"countersigned: {report.cosigned_size} entries, by {who}"
+        yield f"countersigned: {_entries(report.cosigned_size)}, by {who}"
     if report.grown_from is not None and report.intact:
-        yield f"it only grew since it had {report.grown_from} entries"
+        yield f"it only grew since it had {_entries(report.grown_from)}"

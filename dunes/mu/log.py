@@ -216,7 +216,7 @@ class TransparencyLog:
         raise NotFound(f"no checkpoint covers entry {index}", hint="dunes log show --sign")
 
     def look_up(self, envelope: Envelope, statement: Statement, find: Find) -> LogEvidence | None:
-        """Say what this log knows about a receipt's envelope; None: it is of another log.
+        """Say what this log knows about a receipt's envelope; None: it is of no log or another.
 
         Raises:
             NotTheSame: a checkpoint of ours carries a bad signature by a known key.
@@ -225,9 +225,9 @@ class TransparencyLog:
             return None
         index = statement.log_index
         if index is None:
-            index = self.find(envelope.raw)
+            index = self.find(envelope.raw)  # it never said that it was logged
             if index is None:
-                return LogEvidence(self.origin, None, message="the log does not hold it")
+                return None
         held = index < self.size and self._index.hash_at(0, index) == leaf_hash(envelope.raw)
         if not held:
             if statement.log_origin is None:

@@ -266,11 +266,10 @@ def _difference(parts: Parts, statement: Statement, source_length: int) -> str |
 def _check_log(
     verdict: Verdict, parts: Parts, statement: Statement, look_up: LookUp | None
 ) -> None:
-    if statement.log_index is None and look_up is None:
-        verdict.skipped("log", "not logged")
-        return
     if look_up is None:
-        verdict.skipped("log", f"no log here to ask about index {statement.log_index}")
+        index = statement.log_index
+        no_log = f"no log here to ask about index {index}"
+        verdict.skipped("log", "not logged" if index is None else no_log)
         return
     try:
         evidence = look_up(parts.envelope, statement)
@@ -278,7 +277,8 @@ def _check_log(
         verdict.failed("log", e.code, e.message)
         return
     if evidence is None:
-        verdict.skipped("log", "the log here is another one than the receipt's")
+        other = "the log here is another one than the receipt's"
+        verdict.skipped("log", "not logged" if statement.log_index is None else other)
     elif evidence.index is None:
         verdict.failed("log", "not-in-log", evidence.message or "the log does not hold it")
     else:
