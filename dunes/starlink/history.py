@@ -70,6 +70,19 @@ class Ring:
         """Give the newest `count` samples, oldest first."""
         return self.samples(self.current - count)
 
+    def after_last_run(self, length: int) -> int:
+        """Give the counter after the newest run of `length` lost samples; the oldest if none."""
+        lost = end = 0
+        for sample in reversed(self.samples(0)):
+            if sample.drop >= LOST:
+                end = end if lost else sample.counter + 1
+                lost += 1
+                if lost == length:
+                    return end
+            elif not isnan(sample.drop):
+                lost = 0
+        return self.oldest
+
     def newest(self, series: Sequence[float]) -> float:
         """Give the newest value of one of the series; NaN where there is none."""
         if not self.current or not self.drop:

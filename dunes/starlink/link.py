@@ -210,7 +210,9 @@ def link_watch(
         endpoints.sort(key=lambda e: e.transport != known)
         return DeviceClient(endpoints, timeout_s=timeout_s)
 
-    memory = LinkMemory.at(settings.paths)
     if set(devices) == {ROUTER}:
-        return LinkWatch(client(ROUTER), memory=memory, clock=clock)
-    return LinkWatch(client(DISH), witness=client(ROUTER), memory=memory, clock=clock)
+        main, witness = client(ROUTER), None
+    else:
+        main, witness = client(DISH), client(ROUTER)
+    memory = LinkMemory.at(settings.paths, simulated=main.simulated)
+    return LinkWatch(main, witness=witness, memory=memory, clock=clock)

@@ -14,6 +14,8 @@ from dunes.paths import Paths, write_atomic
 from dunes.starlink.monitor import Monitor
 
 FILE = "starlink-link.json"
+SIMULATED_FILE = "starlink-link-simulated.json"
+"""A rehearsal must not colour what is said of the real link afterwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +25,9 @@ class LinkMemory:
     path: Path
 
     @classmethod
-    def at(cls, paths: Paths) -> "LinkMemory":
-        """Give the one of this installation."""
-        return cls(paths.state / FILE)
+    def at(cls, paths: Paths, *, simulated: bool) -> "LinkMemory":
+        """Give the one of this installation, for the real link or the simulated one."""
+        return cls(paths.state / (SIMULATED_FILE if simulated else FILE))
 
     def load(self, now_s: float, unix_s: float) -> Monitor:
         """Go on from the saved state; a missing, damaged or old one starts anew."""

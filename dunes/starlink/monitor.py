@@ -342,7 +342,7 @@ class Monitor:
             if self.lost_run >= LOST_SAMPLES_DOWN:
                 self._become(State.DOWN, self._cause(seen), self.lost_since_unix_s)
             elif self.good_run >= GOOD_SAMPLES_FIRST and seen.outage is None:
-                self._become(State.UP, "", self.good_since_unix_s)
+                self._become(State.UP, "", _good_since(seen))
         elif self._may_rise() and seen.outage is None:
             self._become(State.UP, "", self.good_since_unix_s)
         elif self.state is State.DOWN and seen.outage is not None:
@@ -367,6 +367,13 @@ class Monitor:
     def _take_changes(self) -> list[LinkChanged]:
         changes, self._changes = self._changes, []
         return changes
+
+
+def _good_since(seen: Observation) -> float:
+    """Say since when a link that was never looked at before has been up, by its ring."""
+    if seen.ring is None:
+        return seen.unix_s
+    return seen.unix_s - (seen.ring.current - seen.ring.after_last_run(LOST_SAMPLES_DOWN))
 
 
 def degraded(seen: Observation) -> tuple[str, ...]:

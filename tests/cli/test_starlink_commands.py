@@ -244,7 +244,7 @@ def test_a_cut_sky_is_75_with_its_cause(typed, site):
 
 def test_the_state_survives_between_runs(typed, home, site):
     typed("dunes", "starlink-status")
-    assert (home / "dunes/state/starlink-link.json").exists()
+    assert (home / "dunes/state/starlink-link-simulated.json").exists()
     site.starlink.stop()
     still = json.loads(typed("dunes", "starlink-status", "--timeout", "500ms", "--json").stdout)
     assert "up" == still["state"], "one missed answer is not an outage"
@@ -266,7 +266,7 @@ def test_watching_gives_a_line_a_second(typed, site):
 
 
 def test_a_state_that_cannot_be_kept_is_a_warning(typed, home, site):
-    (home / "dunes/state/starlink-link.json").mkdir()
+    (home / "dunes/state/starlink-link-simulated.json").mkdir()
     done = typed("dunes", "starlink-status")
     assert 0 == done.returncode
     assert "starts anew" in done.stderr

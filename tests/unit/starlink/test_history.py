@@ -45,6 +45,20 @@ def test_a_series_shorter_than_the_ring_is_not_there_rather_than_wrong():
     assert all(isnan(x) for x in latencies[2:])
 
 
+@pytest.mark.parametrize(
+    ("drops", "expected"),
+    [
+        ([0.0] * 20, 0),
+        ([1.0] * 8 + [0.0] * 12, 8),
+        ([1.0] * 12 + [0.0] * 8, 12),
+        ([1.0] * 7 + [0.0] * 13, 0),
+        ([1.0, 1.0, nan, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0] + [0.0] * 11, 9),
+    ],
+)
+def test_the_end_of_the_newest_outage_is_found(drops, expected):
+    assert expected == Ring(20, drops).after_last_run(8)
+
+
 def test_an_empty_ring_has_no_samples():
     assert Ring(10, []).samples(0) == []
     assert isnan(Ring(10, []).newest([]))

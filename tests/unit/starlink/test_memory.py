@@ -5,6 +5,7 @@ import stat
 import pytest
 
 from dunes.errors import StorageError
+from dunes.paths import find_paths
 from dunes.starlink.memory import LinkMemory
 from dunes.starlink.monitor import Monitor, State
 
@@ -39,6 +40,14 @@ def test_a_damaged_file_starts_anew(tmp_path, content):
     kept.path.parent.mkdir()
     kept.path.write_bytes(content)
     assert kept.load(0.0, T0).state is State.UNKNOWN
+
+
+def test_a_rehearsal_has_a_file_of_its_own(tmp_path):
+    paths = find_paths({"DUNES_HOME": str(tmp_path)})
+    real, simulated = (LinkMemory.at(paths, simulated=s) for s in (False, True))
+    simulated.save(down(), 0.0, T0)
+    assert real.load(0.0, T0).state is State.UNKNOWN
+    assert simulated.load(0.0, T0).state is State.DOWN
 
 
 def test_no_file_starts_anew(tmp_path):

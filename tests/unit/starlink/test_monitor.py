@@ -67,6 +67,12 @@ def test_a_first_look_counts_at_most_fifteen_samples():
     assert monitor.good_run == 15
 
 
+def test_a_first_look_dates_the_link_by_all_that_the_ring_remembers():
+    monitor = Monitor()
+    [change] = monitor.receive_observation(seen([1.0] * 20 + [0.0] * 300), 0.0)
+    assert change.since_unix_s == T0 - 300
+
+
 def test_a_first_look_at_a_dead_link_is_down():
     monitor = Monitor()
     monitor.receive_observation(seen([1.0] * 8), 0.0)
