@@ -8,21 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TextIO
 
+from dunes.text import printable
+
 Color = Literal["auto", "always", "never"]
 
-CONTROL = {
-    code: f"\\x{code:02x}" for code in [*range(32), *range(0x7F, 0xA0)] if code not in (9, 10)
-}
-BIDI = {
-    code: f"\\u{code:04x}"
-    for code in [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
-}
-
-
-def printable(text: str, limit: int = 500) -> str:
-    """Make text from a peer or a file safe for a terminal: escaped and bounded."""
-    shown = text if len(text) <= limit else text[: limit - 1] + "…"
-    return shown.translate(CONTROL | BIDI)
+__all__ = ["Color", "Progress", "Screen", "printable", "table_lines"]
 
 
 @dataclass(slots=True)

@@ -10,11 +10,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from dunes.console.screen import printable
 from dunes.errors import DunesError, TryLater, Unavailable, UsageError
 from dunes.paths import Paths
 from dunes.sim.siteclock import SPEED_MAX
 from dunes.site import Site, need_site, running_site, site_directory
+from dunes.text import printable
 
 START_S = 40.0
 """A loaded single-board computer takes this long at most."""

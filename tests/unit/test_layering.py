@@ -133,7 +133,7 @@ def test_a_room_stays_out_of_the_others(room):
 def test_libraries_never_print():
     speakers = ("dunes.commands", "dunes.console", "dunes.sim")
     for name, path in SOURCES.items():
-        if not name.startswith(speakers):
+        if not name.startswith(speakers) and not name.endswith("cli"):
             calls = [
                 node.lineno
                 for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))

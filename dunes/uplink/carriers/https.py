@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import httpx
 
-from dunes.console.screen import printable
 from dunes.errors import ConfigError, Denied, PeerError
+from dunes.text import printable
 from dunes.uplink.carriers import Busy, NoAnswer, NoGroundStation, TooLarge
 from dunes.uplink.errors import BadReceipt, BadRecord, Conflict
 from dunes.uplink.protocol import split_batch

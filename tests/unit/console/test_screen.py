@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from dunes.console.screen import Screen, printable, table_lines
+from dunes.console.screen import Screen, table_lines
 
 
 @dataclass(slots=True)
@@ -106,20 +106,6 @@ def test_on_a_terminal_progress_moves_and_goes_away(monkeypatch):
         progress.update(2, total=3, note="alerts")
     assert "sync" in err.getvalue()
     assert not Screen("x/1", err=err, quiet=1).live
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("plain é", "plain é"),
-        ("\x1b[31mred", "\\x1b[31mred"),
-        ("a\u202eb", "a\\u202eb"),
-        ("\x9b", "\\x9b"),
-        ("a" * 600, "a" * 499 + "…"),
-    ],
-)
-def test_text_of_others_cannot_steer_the_terminal(text, expected):
-    assert expected == printable(text)
 
 
 def test_a_table_is_aligned_without_trailing_blanks():
