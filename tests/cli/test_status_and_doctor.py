@@ -11,7 +11,7 @@ def test_status_of_a_new_gateway_tells_what_to_type_next(typed):
 
 
 def test_watching_writes_a_line_for_each_look(typed):
-    argv = ("status", "--watch", "--every", "200ms", "--for", "500ms", "--timeout", "100ms")
+    argv = ("status", "--watch", "--every", "200ms", "--for", "3s", "--timeout", "100ms")
     done = typed("dunes", *argv, "--json", **LOOPBACK)
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(rows) >= 2
