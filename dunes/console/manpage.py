@@ -61,6 +61,7 @@ def _phrase(text: str) -> str:
 def _text(text: str) -> str:
     """Escape what groff would read as a request or as markup."""
     flat = text.replace("\\", "\\e").replace("-", "\\-")
+    flat = "".join(c if c.isascii() else f"\\[u{ord(c):04X}]" for c in flat)
     return "\\&" + flat if flat.startswith((".", "'")) else flat
 
 

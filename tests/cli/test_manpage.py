@@ -40,11 +40,13 @@ def test_every_command_and_option_is_on_its_page():
 
 
 def test_what_groff_would_read_as_markup_comes_out_as_it_was():
-    text = ".SH is \\fBnot\\fR bold\n'quoted' --and-dashed"
+    text = ".SH is \\fBnot\\fR bold\n'quoted' --and-dashed … µSv"
     option = Option(("--path",), text, takes_value=True, metavar="a|b")
     page = man_page(Node(("prog",), "Try.", "Try.\n\n" + text, (option,), (), ()), ["other"])
     done = groff(page)
     assert "" == done.stderr
     shown = done.stdout.replace("\u2010", "-").replace("\u2019", "'").replace("\u2018", "'")
-    assert 2 == " ".join(shown.split()).count(".SH is \\fBnot\\fR bold 'quoted' --and-dashed")
+    assert 2 == " ".join(shown.split()).count(
+        ".SH is \\fBnot\\fR bold 'quoted' --and-dashed … µSv"
+    )
     assert "other(1)" in re.sub(".\x08", "", shown)
