@@ -28,6 +28,8 @@ from dunes.starlink.grpcweb import (
 
 REQUEST_MAX_BYTES = 1_000_000
 CHUNK_LINE_MAX = 1024
+TRAILERS_MAX = 50
+HEX_DIGITS = frozenset(b"0123456789abcdefABCDEF")
 TEXT_TYPE = "application/grpc-web-text"
 
 Handle = Callable[[bytes], bytes]
@@ -147,19 +149,21 @@ class Handler(BaseHTTPRequestHandler):
         found = bytearray()
         while True:
             digits = self._read_line().partition(b";")[0].strip()
-            try:
-                size = int(digits, 16)
-            except ValueError:
-                raise BadRequest(HTTPStatus.BAD_REQUEST) from None
-            if size < 0:
+            if not digits or not set(digits) <= HEX_DIGITS:
                 raise BadRequest(HTTPStatus.BAD_REQUEST)
+            size = int(digits, 16)
             if size == 0:
-                while self._read_line().strip():
-                    pass
+                self._skip_trailers()
                 return bytes(found)
             found += self._read_exactly(size, len(found))
             if self._read_line().strip():
                 raise BadRequest(HTTPStatus.BAD_REQUEST)
+
+    def _skip_trailers(self) -> None:
+        for _ in range(TRAILERS_MAX):
+            if not self._read_line().strip():
+                return
+        raise BadRequest(HTTPStatus.BAD_REQUEST)
 
     def _read_line(self) -> bytes:
         line = self.rfile.readline(CHUNK_LINE_MAX)
