@@ -21,6 +21,30 @@ COMMANDS: dict[str, Entry] = {
         "dunes.commands.sim:app",
         "Run a simulated site: Starlink, sensors and a ground station on this machine.",
     ),
+    "keygen": Entry(
+        "dunes.commands.keygen:keygen",
+        "Make a post-quantum key: a document to keep and one to give to others.",
+    ),
+    "keys": Entry(
+        "dunes.commands.keys:app",
+        "Keep this place's keys, and say which keys of others are believed.",
+    ),
+    "seal": Entry(
+        "dunes.commands.seal:seal",
+        "Encrypt a file of any size for those who are named, and sign it.",
+    ),
+    "open": Entry(
+        "dunes.commands.open:open_",
+        "Verify a sealed file and decrypt it; nothing appears unless all of it is good.",
+    ),
+    "sign": Entry(
+        "dunes.commands.sign:sign",
+        "Sign a file of any size; the signature goes beside it.",
+    ),
+    "verify": Entry(
+        "dunes.commands.verify:verify",
+        "Check who signed or sealed a file, with public keys alone.",
+    ),
     "status": Entry(
         "dunes.commands.status:status",
         "Say how things stand: link, mesh, what is queued, what was delivered.",
@@ -31,7 +55,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "markup-generate": Entry(
         "dunes.commands.markup_generate:markup_generate",
-        "Make a .mu receipt of a file: mirror, digests, signature, log entry.",
+        "Make a .mu receipt of a file or table: mirror, digests, signature, log entry.",
     ),
     "markup-validate": Entry(
         "dunes.commands.markup_validate:markup_validate",

@@ -80,6 +80,19 @@ def markup_generate(
         Path | None,
         typer.Option("--input", metavar="FILE", help="MAML, YAML, JSON or other UTF-8 text."),
     ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(metavar="TABLE", help="Readings of a buffer table, in place of a file."),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of a table: only this device's.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Of a table: at or after this time.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Of a table: before this time.")
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="The receipt; default: beside the input, as NAME.mu."),
@@ -103,13 +116,20 @@ def markup_generate(
         bool, typer.Option("--force", help="Replace the output whatever it is.")
     ] = False,
 ) -> int:
-    """Make a .mu receipt of a file: mirror, digests, signature, log entry."""
+    """Make a .mu receipt of a file or table: mirror, digests, signature, log entry."""
     from dunes.clock import SYSTEM_CLOCK
     from dunes.mu.receipt import draft
     from dunes.settings import load
 
     settings = load()
-    source = _from_file(input_, check)
+    if (input_ is None) == (table is None):
+        raise UsageError("name one source", hint="give --input FILE or --table TABLE")
+    if table is not None:
+        from dunes.commands.markup_table import from_table
+
+        source = from_table(settings, table, device, since, until)
+    else:
+        source = _from_file(input_ or Path(), check)
     target = output or source.output
     unchanged = None if force else _existing(settings, target, source, type_, want_signature=sign)
     if unchanged is not None:
@@ -135,10 +155,8 @@ def markup_generate(
     return Exit.OK
 
 
-def _from_file(path: Path | None, check: bool) -> Source:
+def _from_file(path: Path, check: bool) -> Source:
     """Read a source, and make sure that it is what its name says."""
-    if path is None:
-        raise UsageError("nothing to make a receipt of", hint="give --input FILE")
     data = read_file(path)
     if str(path) == STDIN:
         return Source("stdin", data, Path(STDIN))

@@ -2,8 +2,9 @@
 
 In its directory: `entries` (see `logfile`), `index` (can be made again), `checkpoint`
 (the last signed state), `checkpoint.cosigned` (the last one that somebody else
-countersigned) and `lock`. Opening compares the entries with both checkpoints, so a
-log that was cut or rewritten is noticed by whoever uses it next.
+countersigned) and `lock`. Opening checks the last entry and compares the tree with
+both checkpoints, so a log that was cut is noticed by whoever uses it next; a change
+inside an older entry is noticed by whoever reads it, and by `verify_all`.
 """
 
 import fcntl
@@ -85,11 +86,7 @@ class TransparencyLog:
         try:
             self._file = os.open(directory / ENTRIES, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError as e:
-            raise NotFound(
-                f"there is no log yet ({directory})",
-                hint="dunes markup-generate --input FILE writes its first entry",
-                code="no-log",
-            ) from e
+            raise _no_log(directory) from e
         except PermissionError:
             self._file = os.open(directory / ENTRIES, os.O_RDONLY | os.O_CLOEXEC)
         self._index = HashIndex(directory / INDEX)
@@ -394,7 +391,7 @@ def verify_all(directory: Path, find: Find) -> FullCheck:
     try:
         file = os.open(directory / ENTRIES, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError as e:
-        raise NotFound(f"there is no log yet ({directory})", code="no-log") from e
+        raise _no_log(directory) from e
     index = HashIndex(directory / "no index: made in memory")
     damaged = None
     try:
@@ -452,6 +449,14 @@ def _locked(directory: Path) -> Iterator[None]:
         yield
     finally:
         os.close(file)
+
+
+def _no_log(directory: Path) -> NotFound:
+    return NotFound(
+        f"there is no log yet ({directory})",
+        hint="dunes markup-generate --input FILE writes its first entry",
+        code="no-log",
+    )
 
 
 def log_directory(state: Path) -> Path:
