@@ -20,6 +20,7 @@ class Lane:
         redo: sent, lost, to be sent again.
         missing: what the newest receipt does not have.
         seen: the highest number that the newest receipt has.
+        stuck: damaged here; not sent before somebody repairs the buffer.
     """
 
     epoch: bytes
@@ -30,16 +31,27 @@ class Lane:
     redo: RangeSet = field(default_factory=RangeSet)
     missing: RangeSet = field(default_factory=RangeSet)
     seen: int = 0
+    stuck: RangeSet = field(default_factory=RangeSet)
 
     @property
     def waiting(self) -> int:
         """How many frames are to be sent now."""
-        return self.redo.count() + max(0, self.last - max(self.high, self.cum))
+        top = max(self.high, self.cum)
+        stuck = sum(b - a + 1 for a, b in self.stuck.within(top + 1, self.last))
+        return self.redo.count() + max(0, self.last - top) - stuck
 
     @property
     def drained(self) -> bool:
         """Whether everything is acknowledged."""
         return self.cum >= self.last
+
+    @property
+    def missing_sent(self) -> bool:
+        """Whether the destination lacks something that can be sent again."""
+        lacking = RangeSet(self.missing.within(self.cum + 1, self.high))
+        lacking.add(max(self.seen, self.cum) + 1, self.high)
+        lacking.remove_all(self.stuck)
+        return bool(lacking)
 
     def take(self, most: int) -> tuple[int, int, bool] | None:
         """Take the lowest numbers that are to be sent, as one range.
@@ -55,15 +67,20 @@ class Lane:
             last = min(end, first + most - 1)
             self.redo.remove(first, last)
             return first, last, True
-        first = max(self.high, self.cum) + 1
-        if first > self.last:
-            return None
-        self.high = min(self.last, first + most - 1)
-        return first, self.high, False
+        for first, end in self.stuck.gaps(max(self.high, self.cum) + 1, self.last):
+            self.high = min(end, first + most - 1)
+            return first, self.high, False
+        return None
+
+    def skip(self, no: int) -> None:
+        """Leave a frame out that cannot be sent."""
+        self.stuck.add(no, no)
+        self.redo.remove(no, no)
 
     def put_back(self, first: int, last: int) -> None:
         """Remember that a range did not arrive."""
         self.redo.add(max(first, self.cum + 1), last)
+        self.redo.remove_all(self.stuck)
 
     def acknowledged(self, said: LaneReceipt) -> None:
         """Take over what a newer receipt says, but for what is under way (`settle`)."""
@@ -93,6 +110,7 @@ class Lane:
             (first, min(last, self.high)) for first, last in self.missing if first <= self.high
         )
         lost.remove_all(flying)
+        lost.remove_all(self.stuck)
         self.redo.update(lost)
 
     def forget(self) -> None:

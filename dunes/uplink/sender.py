@@ -316,6 +316,19 @@ class Sender:
         """Whether everything is acknowledged."""
         return all(lane.drained for lane in self.lanes.values())
 
+    @property
+    def stalled(self) -> bool:
+        """Whether all that can be sent is acknowledged, and damaged frames are in the way."""
+        return (
+            not self._flights
+            and not self._asks
+            and not self.drained
+            and all(
+                lane.drained or (lane.stuck and not lane.waiting and not lane.missing_sent)
+                for lane in self.lanes.values()
+            )
+        )
+
     def next_send(self, now_s: float) -> Ask | Send | None:
         """Give one thing to send now; None if there is nothing to do yet."""
         if self.state is State.DOWN:
@@ -367,6 +380,10 @@ class Sender:
                 (due_s, left, replace(old, last=last) if old.id == send_id else old)
                 for due_s, left, old in self._copies
             ]
+
+    def skip(self, epoch: bytes, number: int, no: int) -> None:
+        """Leave out a frame that is damaged here, until the buffer is repaired."""
+        self.lanes[epoch, number].skip(no)
 
     def on_too_large(self, limit_bytes: int) -> None:
         """Hear that the ground station takes batches up to this size only."""

@@ -1,0 +1,418 @@
+"""`mcp sync`: one buffer table to one ground station, with everything around it."""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING
+
+from dunes.buffer.ack import last_receipt
+from dunes.buffer.store import Buffer, Stream, open_buffer
+from dunes.clock import SYSTEM_CLOCK, Clock
+from dunes.crypto.identity import Identity, load_identity
+from dunes.crypto.signing import VerifyKey
+from dunes.errors import ConfigError, NotFound, PeerError, TryLater
+from dunes.model import Priority, buffer_name
+from dunes.paths import Paths
+from dunes.secrets import load_secret
+from dunes.settings import Settings
+from dunes.site import Site, running_site
+from dunes.uplink.carriers.https import HttpsCarrier, make_client, request_identity
+from dunes.uplink.forget import (
+    acknowledged,
+    forget_destination,
+    readings_up_to,
+    receipt_kids,
+)
+from dunes.uplink.fork import CLOSED, settle_history
+from dunes.uplink.hold import held
+from dunes.uplink.inbox import Inbox
+from dunes.uplink.outbox import Outbox
+from dunes.uplink.pump import Counts, Pump
+from dunes.uplink.target import API_KEY, Target, find_target, gateway_name, pin_key, pinned_key
+from dunes.uplink.tls import client_context
+
+if TYPE_CHECKING:
+    from dunes.secrets import Secret
+
+SAID_EVERY_S = 0.25
+"""How often progress is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSync:
+    """One lane of a sync report.
+
+    Attributes:
+        lane: `alert`, `warning` or `routine`.
+        frames: acknowledged by the ground station in this run.
+        readings: in those.
+        left_frames: not acknowledged yet.
+        left_readings: in those.
+        damaged_frames: found damaged here, and not sent.
+    """
+
+    lane: str
+    frames: int
+    readings: int
+    left_frames: int
+    left_readings: int
+    damaged_frames: int
+
+
+@dataclass(slots=True)
+class SyncReport:
+    """What a sync did.
+
+    Attributes:
+        buffer: as people call it, e.g. `lunar-data`.
+        table: the table, e.g. `lunar_telemetry`.
+        destination: name of the ground station.
+        url: its address.
+        station: id of the key that signed its receipts.
+        simulated: it belongs to the simulated site.
+        complete: everything that was there is acknowledged.
+        frames: acknowledged in this run.
+        readings: in those.
+        sent_bytes: that went out, repetitions included.
+        requests: batches sent.
+        repeated_frames: sent more than once, after failures.
+        freed_frames: deleted here, as every destination has them.
+        duration_s: how long it took.
+        readings_per_s: acknowledged in a second.
+        left_frames: not acknowledged yet.
+        left_readings: in those.
+        lanes: the same by lane, alerts first.
+        notes: what a person should know.
+        state: `done`, `queued` (the link is down), or, with `--watch`, `syncing`.
+    """
+
+    buffer: str
+    table: str
+    destination: str
+    url: str
+    station: str
+    simulated: bool
+    complete: bool = False
+    frames: int = 0
+    readings: int = 0
+    sent_bytes: int = 0
+    requests: int = 0
+    repeated_frames: int = 0
+    freed_frames: int = 0
+    duration_s: float = 0.0
+    readings_per_s: float = 0.0
+    left_frames: int = 0
+    left_readings: int = 0
+    lanes: list[LaneSync] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    state: str = "done"
+
+
+@dataclass(slots=True)
+class Sync:
+    """A gateway's buffer table and a ground station, ready to be joined.
+
+    Attributes:
+        settings: as loaded.
+        buffer: opened with the gateway's name.
+        table: folded name.
+        target: where to.
+        key: the ground station's; None until it was asked for.
+        identity: the gateway's.
+        api_key: opens the door.
+        timeout_s: silence after which the link counts as down.
+        clock: for intervals and records.
+    """
+
+    settings: Settings
+    buffer: Buffer
+    table: str
+    target: Target
+    key: VerifyKey | None
+    identity: Identity
+    api_key: "Secret"
+    timeout_s: float
+    clock: Clock = SYSTEM_CLOCK
+    report: SyncReport = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin the report."""
+        self.report = SyncReport(
+            buffer_name(self.table),
+            self.table,
+            self.target.name,
+            self.target.url,
+            "" if self.key is None else self.key.kid,
+            self.target.simulated,
+        )
+
+    def run(
+        self,
+        *,
+        watch: bool = False,
+        on_progress: Callable[[SyncReport, str], None] = lambda _report, _note: None,
+    ) -> SyncReport:
+        """Send what is there; with `watch` go on until SIGTERM or Ctrl-C.
+
+        Raises:
+            TryLater: the link is down or held, or another sync is at it; what is queued
+                stays queued, and `report` says how much.
+            PeerError: the ground station breaks the protocol; nothing was deleted.
+            Denied: it does not want this gateway.
+        """
+        began_s = self.clock.monotonic_s()
+        destination = self.target.name
+        try:
+            with sync_lock(self.settings.paths, self.table, destination):
+                asyncio.run(self._run(watch, began_s, on_progress))
+        except (TryLater, asyncio.CancelledError) as e:
+            self._measure(began_s, None)
+            if isinstance(e, TryLater):
+                self.report.state = "queued"
+                raise
+        return self.report
+
+    async def _run(
+        self, watch: bool, began_s: float, on_progress: Callable[[SyncReport, str], None]
+    ) -> None:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            if task is not None:
+                loop.add_signal_handler(signal.SIGTERM, task.cancel)
+        self._refuse_hold(watch)
+        key = self.key if self.key is not None else await self._first_use()
+        self._forget_old_site(key)
+        carrier = HttpsCarrier.open(
+            self.target.url,
+            self.api_key,
+            ca_file=self.target.ca_file,
+            tls_sha256=self.target.tls_sha256,
+            proxy=self.target.proxy,
+            connect_timeout_s=self.timeout_s,
+            answer_timeout_s=max(self.timeout_s, 10.0),
+        )
+        pump = self._pump(key, carrier)
+        carrier.on_activity = pump.heard
+        said_s = began_s
+
+        def progress(counts: Counts, trouble: str) -> None:
+            nonlocal said_s
+            now_s = self.clock.monotonic_s()
+            if now_s - said_s >= SAID_EVERY_S:
+                said_s = now_s
+                self._measure(began_s, counts)
+                self.report.state = "queued" if trouble else "syncing"
+                on_progress(self.report, trouble)
+
+        pump.on_progress = progress
+        try:
+            await pump.run(watch=watch)
+        finally:
+            self._measure(began_s, pump.counts)
+            await carrier.aclose()
+        self.report.state = "done"
+
+    def _pump(self, key: VerifyKey, carrier: HttpsCarrier) -> Pump:
+        destinations = frozenset({*self.settings["uplink.destinations"], self.target.name})
+
+        async def fork(stream: Stream, error: PeerError) -> str:
+            moved = await settle_history(
+                self.buffer,
+                stream,
+                error,
+                identity=self.identity,
+                carrier=carrier,
+                destination=self.target.name,
+                destinations=destinations,
+            )
+            return moved.note
+
+        paths = self.settings.paths
+        return Pump(
+            buffer=self.buffer,
+            table=self.table,
+            outbox=Outbox(self.buffer, self.identity.signing),
+            inbox=Inbox(self.buffer, self.target.name, key, destinations),
+            carrier=carrier,
+            rng=Random(),  # noqa: S311 - jitter, no secret
+            timeout_s=self.timeout_s,
+            held=lambda: held(paths, self.clock.unix_us()),
+            fork=fork,
+        )
+
+    def _refuse_hold(self, watch: bool) -> None:
+        hold = held(self.settings.paths, self.clock.unix_us())
+        if hold is not None and not watch:
+            raise TryLater(
+                f"the uplink is held: {hold.reason}",
+                hint="it ends by itself; dunes status tells when",
+                code="uplink-held",
+            )
+
+    async def _first_use(self) -> VerifyKey:
+        """Ask the ground station for its key, pin it and say so."""
+        key = await request_key(self.target, self.timeout_s)
+        path = pin_key(self.settings.paths, self.target.name, key)
+        self.key, self.report.station = key, key.kid
+        self.report.notes.append(
+            f"first contact: {self.target.name} signs its receipts with key {key.kid}; pinned in "
+            f"{path}. Compare it with what mcp ground-station serve prints"
+        )
+        return key
+
+    def _forget_old_site(self, key: VerifyKey) -> None:
+        """Begin anew with a simulated ground station that is not the one of before."""
+        if self.target.simulated:
+            kids = receipt_kids(self.buffer, self.target.name)
+            if kids and key.kid not in kids:
+                forget_destination(self.buffer, self.target.name)
+                self.report.notes.append(
+                    "the simulated ground station is a new one: what the old one acknowledged "
+                    "and was deleted here is gone with it"
+                )
+
+    def _measure(self, began_s: float, counts: Counts | None) -> None:
+        """Bring the report up to date."""
+        report = self.report
+        report.duration_s = round(self.clock.monotonic_s() - began_s, 3)
+        left = left_of(self.buffer, self.table, self.target.name)
+        lanes = counts.lanes if counts is not None else {}
+        before = {lane.lane: lane for lane in report.lanes}
+        report.lanes = []
+        for lane in Priority:
+            name, own = lane.name.lower(), lanes.get(int(lane))
+            old = before.get(name)
+            report.lanes.append(
+                LaneSync(
+                    name,
+                    own.frames if own is not None else old.frames if old else 0,
+                    own.readings if own is not None else old.readings if old else 0,
+                    *left[int(lane)],
+                    own.damaged if own is not None else old.damaged_frames if old else 0,
+                )
+            )
+        report.frames = sum(lane.frames for lane in report.lanes)
+        report.readings = sum(lane.readings for lane in report.lanes)
+        report.left_frames = sum(lane.left_frames for lane in report.lanes)
+        report.left_readings = sum(lane.left_readings for lane in report.lanes)
+        report.complete = report.left_frames == 0
+        report.readings_per_s = round(report.readings / max(report.duration_s, 1e-3), 1)
+        if counts is not None:
+            report.requests, report.sent_bytes = counts.requests, counts.sent_bytes
+            report.repeated_frames = max(0, counts.sent_frames - report.frames)
+            report.freed_frames = counts.deleted_frames
+            report.notes += [note for note in counts.notes if note not in report.notes]
+
+
+def open_sync(
+    settings: Settings, table: str, destination: str | None, *, timeout_s: float
+) -> Sync:
+    """Get everything ready that a sync needs; nothing is connected yet.
+
+    Args:
+        settings: as loaded.
+        table: name of a buffer or table, in any spelling.
+        destination: a name or address; None: the default one.
+        timeout_s: silence after which the link counts as down.
+
+    Raises:
+        NotFound: no such table or destination, or this gateway has no identity yet.
+        ConfigError: no destination, no API key.
+    """
+    site: Site | None = running_site(settings.paths)
+    target = find_target(settings, site, destination)
+    identity = load_identity(settings.paths)
+    gateway = gateway_name(settings, identity.kid)
+    try:
+        api_key = load_secret(settings.paths, API_KEY)
+    except NotFound as e:
+        raise ConfigError(
+            "this gateway has no API key for ground stations",
+            hint="mcp init, or: dunes init-starlink --api-key-file FILE",
+            code="no-api-key",
+        ) from e
+    buffer = open_buffer(settings, gateway, create=False)
+    try:
+        folded = buffer.need_table(table)
+        key = pinned_key(settings.paths, target)
+    except BaseException:
+        buffer.close()
+        raise
+    return Sync(settings, buffer, folded, target, key, identity, api_key, timeout_s)
+
+
+async def request_key(target: Target, timeout_s: float) -> VerifyKey:
+    """Ask a ground station for the key that signs its receipts, over its trusted TLS.
+
+    Raises:
+        NoAnswer: it does not answer.
+        NoGroundStation: something else does.
+        ConfigError: it is not the key that the destination's entry names.
+    """
+    context = client_context(ca_file=target.ca_file, tls_sha256=target.tls_sha256)
+    async with make_client(target.url, context, target.proxy, timeout_s, timeout_s) as client:
+        _, pem = await request_identity(client, target.url)
+    key = VerifyKey.from_spki(pem)
+    if target.kid and key.kid != target.kid:
+        raise ConfigError(
+            f"{target.url} signs with key {key.kid}, the entry of {target.name} names "
+            f"{target.kid}",
+            hint="if the ground station has a new key on purpose: mcp init --ground-key FILE",
+        )
+    return key
+
+
+def left_of(buffer: Buffer, table: str, destination: str) -> dict[int, tuple[int, int]]:
+    """Give (frames, readings) by lane that a destination has not acknowledged.
+
+    Readings are those still stored above what it acknowledged.
+    """
+    found = {int(lane): (0, 0) for lane in Priority}
+    for stream in buffer.streams(table, buffer.gateway):
+        with buffer.reading() as connection:
+            kept = last_receipt(connection, stream.id, destination)
+            if kept is not None and kept[0] >= CLOSED:
+                continue
+            acks = acknowledged(connection, stream.id, destination)
+            for number, row in buffer.lanes(connection, stream).items():
+                cum = acks.get(number, 0)
+                frames = row.last_no - max(cum, row.base_no)
+                readings = row.last_msg - readings_up_to(connection, row, cum)
+                old = found[number]
+                found[number] = old[0] + max(0, frames), old[1] + max(0, readings)
+    return found
+
+
+@contextlib.contextmanager
+def sync_lock(paths: Paths, table: str, destination: str) -> Iterator[None]:
+    """Hold the right to sync a table to a destination; the kernel drops it with us.
+
+    Raises:
+        TryLater: another process has it.
+    """
+    paths.ready(paths.runtime)
+    safe = "".join(c if c.isalnum() or c in "-._" else "_" for c in destination)[:100]
+    descriptor = os.open(
+        paths.runtime / f"sync-{table}-{safe}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+    )
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as e:
+            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+            raise TryLater(
+                f"another sync of {table} to {destination} is at work (process "
+                f"{holder or 'unknown'})",
+                hint="let it finish, or end it",
+                code="sync-running",
+            ) from e
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
