@@ -45,7 +45,7 @@ class Draw:
 
     Attributes:
         data: the bytes asked for.
-        source: its name, e.g. `simulator:statevector`.
+        source: its name, e.g. `simulator:statevector`; empty for the operating system.
         quantum: it measures something quantum, by its maker's word.
         statement: one honest sentence for people.
         meta: public circumstances, mixed in as well.
@@ -130,8 +130,9 @@ def mix(draw: Draw | None, os_random: bytes) -> Seeds:
     data, meta = (draw.data, draw.meta) if draw else (b"", b"")
     text = struct.pack(">Q", len(data)) + data + struct.pack(">Q", len(meta)) + meta
     prk = hmac.digest(os_random, text, "sha512")
-    if draw is None:
-        return Seeds(Account(8 * OS_BYTES, statement=OS_STATEMENT), prk)
+    if draw is None or not draw.source:
+        bits = 8 * (OS_BYTES + len(data))
+        return Seeds(Account(bits, statement=OS_STATEMENT), prk)
     account = Account(
         os_bits=8 * OS_BYTES,
         source=draw.source,

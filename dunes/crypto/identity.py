@@ -18,7 +18,7 @@ from pathlib import Path
 
 from dunes.clock import SYSTEM_CLOCK
 from dunes.crypto import entropy, keyio, passphrase
-from dunes.crypto.errors import BadKeyFile, KeyExists, NoIdentity, WrongPassphrase
+from dunes.crypto.errors import BadKeyFile, KeyExists, NoIdentity, SuiteRefused, WrongPassphrase
 from dunes.crypto.framekeys import FrameOpener
 from dunes.crypto.keyfile import KeyDocument, KeyPair, Locks, is_name, read_key_document
 from dunes.crypto.keywriter import RANDOM_BYTES, Description, write_key_document
@@ -232,8 +232,15 @@ def adopt(paths: Paths, private: bytes, public: bytes, *, replace: bool = False)
 
     Raises:
         KeyExists: there is an identity, and `replace` is off.
+        SuiteRefused: the key does not sign with ML-DSA-65.
     """
     document = read_key_document(public)
+    if document.algorithm != SUITE_ALGORITHM:
+        raise SuiteRefused(
+            f"an {document.algorithm} key cannot be an identity; 2048-AES/1 signs with "
+            f"{SUITE_ALGORITHM}",
+            hint="dunes keygen --algo dilithium",
+        )
     paths.ready(paths.keys)
     if not replace and identity_path(paths).exists():
         raise KeyExists(

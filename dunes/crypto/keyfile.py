@@ -30,7 +30,7 @@ from dunes.clock import to_us
 from dunes.crypto import names
 from dunes.crypto.errors import BadKeyFile, BadSignature, KeyRefused
 from dunes.crypto.pkcs8 import LABEL, Cost, Lock, unlock
-from dunes.crypto.signing import ALGORITHMS, SUITE_ALGORITHM, SigningKey, VerifyKey, is_kid
+from dunes.crypto.signing import ALGORITHMS, SigningKey, VerifyKey, is_kid
 from dunes.crypto.xwing import Recipient, RecipientKey
 from dunes.maml import Document, MamlError, Severity, parse, validate
 from dunes.maml.pem import CLEAR_PRIVATE, PRIVATE_LABEL, pem_blocks
@@ -222,8 +222,8 @@ def read_key_document(data: bytes) -> KeyDocument:
     recipient, entropy = None, front.get("x-entropy")
     if key.kid in signed_by and len(public) == BLOCKS:
         recipient = Recipient.from_spki(key.kid, public[1] or b"", public[2] or b"")
-    if private and (recipient is None or key.algorithm.name != SUITE_ALGORITHM):
-        raise BadKeyFile("a private key document holds ML-DSA-65, ML-KEM-768 and X25519")
+    if private and recipient is None:
+        raise BadKeyFile("a private key document holds ML-DSA, ML-KEM-768 and X25519 keys")
     return KeyDocument(
         data=data,
         kid=key.kid,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from dunes.clock import rfc3339
+from dunes.clock import US_PER_S, rfc3339
 from dunes.crypto import names
 from dunes.crypto.keyfile import PUBLIC_LABEL, KeyDocument, KeyPair, is_name
 from dunes.crypto.pkcs8 import IV_BYTES, LABEL, Lock, pem
@@ -116,16 +116,16 @@ def _front(
         ("type", "key"),
         ("origin", f'"agent://{keys.name}"'),
         ("permissions", '{read: ["agent://*"]}' if not lock_kind else "{read: []}"),
-        ("created_at", f'"{rfc3339(about.created_us)}"'),
+        ("created_at", f'"{_second(about.created_us)}"'),
         ("quantum_security_flag", "true"),
         ("kid", f'"{keys.kid}"'),
         ("alg", keys.signing.algorithm.name),
         ("visibility", "private" if lock_kind else "public"),
         ("status", about.status),
-        ("rotate_after", f'"{rfc3339(about.created_us + ROTATE_AFTER_DAYS * US_PER_DAY)}"'),
+        ("rotate_after", f'"{_second(about.created_us + ROTATE_AFTER_DAYS * US_PER_DAY)}"'),
     ]
     if about.not_after_us is not None:
-        rows.append(("not_after", f'"{rfc3339(about.not_after_us)}"'))
+        rows.append(("not_after", f'"{_second(about.not_after_us)}"'))
     if about.supersedes:
         rows.append(("supersedes", json.dumps(list(about.supersedes))))
     rows += [
@@ -138,6 +138,11 @@ def _front(
     if about.entropy:
         rows.append(("x-entropy", json.dumps(about.entropy)))
     return rows
+
+
+def _second(ts_us: int) -> str:
+    """Write a time to the whole second below."""
+    return rfc3339(ts_us // US_PER_S * US_PER_S)
 
 
 def _prose(keys: KeyPair, about: Description, *, private: bool) -> str:

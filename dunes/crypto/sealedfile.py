@@ -71,12 +71,14 @@ class Passed:
         plain_bytes: size of the content; None where only the signature was checked.
         sealed_bytes: size of the whole sealed file.
         digest: hex of the 64 signed bytes.
+        signature: 3309 bytes.
     """
 
     header: FileHeader
     plain_bytes: int | None
     sealed_bytes: int
     digest: str
+    signature: bytes
 
 
 def _info(sender: str, kid: str, at_s: int) -> bytes:
@@ -145,7 +147,7 @@ def seal_stream(
         digest = hasher.digest(start)
     signature = sender.sign(digest, names.SIGN_FILE)
     _write_all(sink, signature)
-    return Passed(header, plain_bytes, sealed_bytes + len(signature), digest.hex())
+    return Passed(header, plain_bytes, sealed_bytes + len(signature), digest.hex(), signature)
 
 
 def open_stream(
@@ -194,7 +196,7 @@ def open_stream(
     except (InvalidTag, ValueError) as e:
         raise _tampered() from e
     _write_all(sink, rest)
-    return Passed(header, plain_bytes + len(rest), sealed_bytes, digest.hex())
+    return Passed(header, plain_bytes + len(rest), sealed_bytes, digest.hex(), signature)
 
 
 def verify_stream(
@@ -210,7 +212,7 @@ def verify_stream(
     signer = container.find_sender(header.sender, senders)
     digest, signature, sealed_bytes = _walk(source, header, None, progress)
     signer.verify(signature, digest, names.SIGN_FILE)
-    return Passed(header, None, sealed_bytes, digest.hex())
+    return Passed(header, None, sealed_bytes, digest.hex(), signature)
 
 
 def read_header(source: BinaryIO) -> FileHeader:

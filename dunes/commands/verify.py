@@ -1,0 +1,139 @@
+"""`dunes verify FILE`: who signed or sealed this, and is it unchanged?"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dunes.commands.keys_options import Engine, Signer, believed_senders, check_engine
+from dunes.commands.seal_files import SIGNATURE_SUFFIX, reading, size_of
+from dunes.console import Screen, command
+from dunes.console.screen import printable
+from dunes.errors import Exit, NotFound, UsageError
+
+if TYPE_CHECKING:
+    from dunes.crypto.signing import VerifyKey
+
+MAGIC_BYTES = 9
+BATCH_MAX_BYTES = 65 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """A good signature by somebody who is believed here; anything else is an error.
+
+    Attributes:
+        file: what was checked.
+        kind: signature, sealed-file or batch.
+        kid: of who signed.
+        algorithm: of the signature.
+        engines: what checked it.
+    """
+
+    file: str
+    kind: str
+    kid: str
+    algorithm: str
+    engines: tuple[str, ...]
+
+
+def lines(report: VerifyReport) -> Iterator[str]:
+    """Tell who signed."""
+    yield f"{printable(report.file)}: good {report.kind} by {report.kid} ({report.algorithm})"
+
+
+@command(schema="dunes.verify/1", report="dunes.commands.verify:VerifyReport")
+def verify(
+    screen: Screen,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A sealed file, a batch, or a signed file.")
+    ],
+    signature: Annotated[
+        Path | None,
+        typer.Option("--signature", metavar="FILE", help="The signature; default: FILE.sig."),
+    ] = None,
+    signer: Signer = None,
+    engine: Engine = "cryptography",
+) -> int:
+    """Check who signed or sealed a file, with public keys alone."""
+    from dunes.clock import SYSTEM_CLOCK
+    from dunes.crypto import batch, sealedfile
+    from dunes.paths import find_paths
+
+    second = check_engine(engine)
+    senders = believed_senders(find_paths(), signer, SYSTEM_CLOCK.unix_us())
+    with reading(file) as source:
+        magic = source.read(MAGIC_BYTES)
+    if signature is None and magic == sealedfile.MAGIC:
+        kind, key = "sealed-file", check_sealed(screen, file, senders, second=second)
+    elif signature is None and magic == batch.MAGIC:
+        if second:
+            raise UsageError("--engine liboqs checks signatures and sealed files, not batches")
+        with reading(file) as source:
+            header = batch.verify_batch(source.read(BATCH_MAX_BYTES), senders)
+        kind, key = "batch", senders[header.sender]
+    else:
+        kind = "signature"
+        beside = signature or file.with_name(file.name + SIGNATURE_SUFFIX)
+        key = check_detached(screen, file, beside, senders, second=second)
+    engines = ("cryptography", "liboqs") if second else ("cryptography",)
+    screen.show(VerifyReport(str(file), kind, key.kid, key.algorithm.name, engines), lines)
+    return Exit.OK
+
+
+def check_sealed(
+    screen: Screen, file: Path, senders: "Mapping[str, VerifyKey]", *, second: bool
+) -> "VerifyKey":
+    """Check a sealed file; gives who sealed it."""
+    from dunes.crypto import names, sealedfile
+
+    with (
+        reading(file) as source,
+        screen.progress(f"verify {printable(file.name)}", size_of(source), "bytes") as progress,
+    ):
+        passed = sealedfile.verify_stream(source, senders, progress.update)
+    key = senders[passed.header.sender]
+    if second:
+        from dunes.crypto.engine import Liboqs
+
+        Liboqs().verify(key, passed.signature, bytes.fromhex(passed.digest), names.SIGN_FILE)
+    return key
+
+
+def check_detached(
+    screen: Screen,
+    file: Path,
+    beside: Path,
+    senders: "Mapping[str, VerifyKey]",
+    *,
+    second: bool,
+) -> "VerifyKey":
+    """Check a file against the signature beside it; gives who signed.
+
+    Raises:
+        NotFound: there is no signature.
+    """
+    from dunes.crypto import detached
+
+    try:
+        with reading(beside) as source:
+            found = detached.read_signature(source.read(detached.FILE_MAX_BYTES))
+    except NotFound as e:
+        raise NotFound(
+            f"{file.name} is not sealed, and there is no signature {beside}",
+            hint="--signature FILE; a .mu document: dunes markup-validate --file FILE",
+        ) from e
+    with (
+        reading(file) as source,
+        screen.progress(f"verify {printable(file.name)}", size_of(source), "bytes") as progress,
+    ):
+        key = detached.verify_stream(source, found, senders, progress.update)
+    if second:
+        from dunes.crypto.engine import Liboqs
+
+        with reading(file) as source:
+            mu = detached.hash_stream(source, key)
+        Liboqs().verify_mu(key, found.signature, mu)
+    return key
