@@ -11,7 +11,7 @@ LOCK := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --
 CODE := dunes torgo arachnid sakina mcp tests benchmarks tools conftest.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test guide qrng lint format types check generated generated-check wheel wheel-test lock clean
+.PHONY: help install demo test guide qrng peers lint format types check generated generated-check wheel wheel-test lock clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -38,6 +38,13 @@ $(VENV)/.qrng: $(VENV)/.installed requirements/qrng.lock
 	@touch $@
 
 qrng: $(VENV)/.qrng ## add Qiskit (some 100 MB) for --entropy qiskit and its tests
+
+$(VENV)-peer/.installed: requirements/peer.lock
+	$(PYTHON) -m venv $(VENV)-peer
+	$(VENV)-peer/bin/python -m pip --disable-pip-version-check -qq install --require-hashes -r requirements/peer.lock
+	@touch $@
+
+peers: $(VENV)-peer/.installed ## foreign programs for the tests that meet them, in .venv-peer
 
 demo: $(VENV)/.installed ## tell the lunar story on the simulated site, and judge it
 	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && \
@@ -86,6 +93,7 @@ lock: ## refresh the lock files (needs uv); UPGRADE=--upgrade for newer versions
 	$(LOCK) $(UPGRADE) --group test --group build -c requirements/run.lock -o requirements/test.lock
 	$(LOCK) $(UPGRADE) --group lint -c requirements/run.lock -c requirements/test.lock -o requirements/lint.lock
 	$(LOCK) $(UPGRADE) --extra qrng pyproject.toml -c requirements/run.lock -c requirements/test.lock -o requirements/qrng.lock
+	$(LOCK) $(UPGRADE) --group peer -o requirements/peer.lock
 
 clean: ## remove what these targets made
-	rm -rf $(VENV) $(VENV)-wheel dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-wheel $(VENV)-peer dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
