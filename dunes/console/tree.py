@@ -131,10 +131,7 @@ def apps() -> Iterator[tuple[str, typer.Typer]]:
     points = distribution(DISTRIBUTION).entry_points
     for point in sorted(points, key=lambda point: point.name):
         if point.group == "console_scripts":
-            try:
-                app = getattr(importlib.import_module(point.module), "app", None)
-            except ModuleNotFoundError:
-                continue
+            app = getattr(importlib.import_module(point.module), "app", None)
             if isinstance(app, typer.Typer):
                 yield point.name, app
 
