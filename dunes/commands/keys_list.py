@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -45,7 +45,7 @@ class KeyRow:
     created_at: str
     not_after: str
     version: int
-    entropy: dict[str, object]
+    entropy: dict[str, Any]
     document: str = ""
 
 
