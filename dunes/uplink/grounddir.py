@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 DATABASE = "ground.db"
 PUBLIC_KEY = "station.pub.pem"
+PUBLIC_DOCUMENT = "station.pub.maml"
 LOCK = "ground.lock"
 REJECTED = "rejected"
 
@@ -60,11 +61,14 @@ def station_identity(data: Path) -> "Identity":
     """Load the ground station's identity, making it at first, and publish its public key."""
     from dunes.crypto.identity import ensure_identity
 
-    identity = ensure_identity(ground_paths(data), "ground-station")
-    public = data / PUBLIC_KEY
-    pem = identity.signing.public.pem.encode("ascii")
-    if not public.exists() or public.read_bytes() != pem:
-        write_atomic(public, pem, mode=0o644)
+    identity = ensure_identity(ground_paths(data), "ground-station", "ground-station")
+    published = {
+        data / PUBLIC_KEY: identity.signing.public.pem.encode("ascii"),
+        data / PUBLIC_DOCUMENT: identity.document,
+    }
+    for path, content in published.items():
+        if content and (not path.exists() or path.read_bytes() != content):
+            write_atomic(path, content, mode=0o644)
     return identity
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from heapq import merge
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from dunes.buffer import schema
 from dunes.buffer.frame import Frame, parse_header
@@ -41,6 +41,7 @@ _NUMBERS = Prepared(
     .order_by(_F.no)
     .limit(bindparam("page"))
 )
+_LAST = Prepared(select(func.max(_F.ts_max)).where(*_IN_LANE))
 _ADD = Prepared(insert(schema.frame))
 _COUNT = Prepared(
     update(schema.lane)
@@ -148,6 +149,11 @@ class SqlLedger:
         found.update((t.from_no, t.to_no) for t in self._tombs_after(lane, cum.no))
         found.remove(0, cum.no)
         return found
+
+    def last_us(self, lane: int) -> int | None:
+        """Give the time of the lane's newest reading; None if there is none."""
+        value = _LAST(self.connection, stream_id=self.stream.id, lane_no=lane).scalar()
+        return None if value is None else int(value)
 
     def frame_link(self, lane: int, no: int) -> Link | None:
         """Give a stored frame's place in the chain."""

@@ -177,6 +177,10 @@ class Sync:
                 raise
         return self.report
 
+    def left(self) -> dict[int, tuple[int, int]]:
+        """Give (frames, readings) by lane that are not acknowledged yet."""
+        return left_of(self.buffer, self.table, self.target.name)
+
     async def _run(
         self, watch: bool, began_s: float, on_progress: Callable[[SyncReport, str], None]
     ) -> None:
@@ -280,7 +284,7 @@ class Sync:
         """Bring the report up to date."""
         report = self.report
         report.duration_s = round(self.clock.monotonic_s() - began_s, 3)
-        left = left_of(self.buffer, self.table, self.target.name)
+        left = self.left()
         lanes = counts.lanes if counts is not None else {}
         before = {lane.lane: lane for lane in report.lanes}
         report.lanes = []

@@ -1,0 +1,1 @@
+"""One file per verb of `mcp`: parse, call the library, render."""
