@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from dunes.settings import Settings
 
 STDIN = "-"
+FILE_MAX_BYTES = 128 * 1024 * 1024
+"""More than any receipt (64 MiB of source and its frame); what is more is not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +105,26 @@ def read_file(path: Path) -> bytes:
 
     Raises:
         NotFound: no such file.
-        DataError: a folder.
+        DataError: a folder, or more than 128 MiB.
         StorageError: it cannot be read.
     """
     import sys
 
-    if str(path) == STDIN:
-        return sys.stdin.buffer.read()
     try:
-        return path.read_bytes()
+        if str(path) == STDIN:
+            data = sys.stdin.buffer.read(FILE_MAX_BYTES + 1)
+        else:
+            with path.open("rb") as file:
+                data = file.read(FILE_MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError) as e:
         raise NotFound(f"no file {path}", code="no-file") from e
     except IsADirectoryError as e:
         raise DataError(f"{path} is a folder") from e
     except OSError as e:
         raise StorageError(f"cannot read {path}: {e.strerror}") from e
+    if len(data) > FILE_MAX_BYTES:
+        raise DataError(f"{path} has more than {FILE_MAX_BYTES} bytes", code="too-large")
+    return data
 
 
 def write_file(path: Path, content: bytes) -> None:

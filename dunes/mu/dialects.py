@@ -27,7 +27,7 @@ SIZE_MAX_BYTES = 1_000_000
 MU_SCHEMAS = frozenset({"dunes.mu.v1", "glastonbury.mu.v1"})
 MIRRORED_KEYS = frozenset({"noisrev_lmam", "amehcs"})
 LABEL = re.compile(r"[\s\-*>#]*(Reversed|Original)\b[^:\n]{0,60}:[ \t]*(.*)", re.IGNORECASE)
-ANNOTATED = re.compile(r"[\s\-*>]*[^:\n]{1,80}:[ \t]+(.*?)[ \t]*\(mirrored from (.*)\)[ \t]*")
+ANNOTATION = "(mirrored from "
 LINE_MAX = 2000
 FENCE = "```"
 
@@ -73,27 +73,33 @@ def read_dialect(data: bytes) -> Reading:
     if str(front.get("schema")) in MU_SCHEMAS:
         return Reading("D5", kind=_text(front.get("type")))
     if any(section_key(h.text) == "receipt.mu" for h in document.headings):
-        pairs = [(m[1], m[2]) for m in _matches(document, ANNOTATED)]
-        return _paired("D6", pairs)
+        return _paired("D6", list(_annotated(document)))
     if MIRRORED_KEYS & front.keys():
         return _read_structural(document, words=front.get("type") == "receipt")
     return _read_d1(document)
 
 
-def _matches(document: Document, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
+def _short_lines(document: Document) -> Iterator[str]:
     lines = document.lines
     for number in range(len(lines)):
         if lines.ends[number] - lines.starts[number] <= LINE_MAX:
-            found = pattern.fullmatch(lines[number])
-            if found is not None:
-                yield found
+            yield lines[number]
+
+
+def _annotated(document: Document) -> Iterator[tuple[str, str]]:
+    """Give (mirror, value) of each line `Key: <mirror> (mirrored from <value>)`."""
+    for line in _short_lines(document):
+        before, found, after = line.rstrip().partition(ANNOTATION)
+        key, colon, shown = before.partition(":")
+        if found and colon and key.strip() and after.endswith(")"):
+            yield shown.strip(), after[:-1]
 
 
 def _read_d4(document: Document) -> Reading:
     """Compare each `Reversed …:` line with the `Original:` that stands before or after it."""
     waiting: tuple[str, str] | None = None
     pairs = []
-    for found in _matches(document, LABEL):
+    for found in filter(None, map(LABEL.fullmatch, _short_lines(document))):
         label, value = found[1].lower(), _unquoted(found[2])
         if waiting is not None and waiting[0] != label:
             pairs.append((waiting[1], value))

@@ -263,7 +263,7 @@ class TransparencyLog:
             self._compare()
             first, begin = self.size, self.end
             rows = []
-            content = b""
+            content = bytearray()
             for number, make in enumerate(makers):
                 data = make(first + number)
                 content += logfile.encode_row(data)

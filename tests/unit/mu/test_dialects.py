@@ -1,6 +1,8 @@
 """The six published forms: recognised, read, and never taken for more than they are."""
 
+import contextlib
 import json
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -170,6 +172,24 @@ def test_what_is_no_receipt_is_refused(data, code):
     with pytest.raises(BadReceipt) as caught:
         judge(data, find=lambda _: None)
     assert code == caught.value.code
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "## Receipt.mu\n" + ("a: " + " " * 1900 + "\n") * 500,
+        "## Receipt.mu\n" + (" " * 1900 + "(mirrored from x)\n") * 500,
+        "---\nmu_version: 1\n---\n" + ("-" * 1900 + "Reversed\n") * 500,
+        mirror("## Intent\n" + "- [" * 300_000),
+        "---\nnoisrev_lmam: x\n---\n" + "## a\n```\n" * 100_000,
+        "-->\n" * 200_000,
+    ],
+)
+def test_hostile_texts_take_no_long_time(text):
+    begun = time.perf_counter()
+    with contextlib.suppress(BadReceipt):
+        judge(text.encode(), find=lambda _: None)
+    assert time.perf_counter() - begun < 5
 
 
 PIECES = st.sampled_from(
