@@ -43,6 +43,8 @@ MAPPING: dict[str, Target] = {
     "failover": Target("profile.failover", str),
     "table": Target("", table_name),
 }
+SUGGESTED_MAX = 20
+"""Keys of one document that get a suggestion; comparing costs."""
 BODY_KEYS = ("mesh-id", "failover", "table")
 
 
@@ -104,7 +106,7 @@ def complaints(document: Document) -> Iterator[Complaint]:
             yield Severity.ERROR, "duplicate-key", f"{quoted(key)} stands twice", at
         seen.add(key)
         if key not in BODY_KEYS and key not in PROFILES["guide"].fields:
-            near = get_close_matches(key, BODY_KEYS, n=1)
+            near = get_close_matches(key, BODY_KEYS, n=1) if len(seen) < SUGGESTED_MAX else []
             ask = f"; did you mean {near[0]}?" if near else ""
             yield Severity.WARNING, "unknown-key", f"item {quoted(key)} is unknown{ask}", at
         elif (wrong := _item_complaint(key, item.value)) is not None:

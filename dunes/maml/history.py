@@ -89,16 +89,20 @@ def strangers(document: Document) -> Iterator[tuple[int, str]]:
 
 
 def _lines(document: Document) -> Iterator[tuple[int, str]]:
+    """Give (index, text) of the lines of History sections that are in no fence."""
     lines = document.lines
+    spans = [(f.start, f.inside + len(f.text)) for f in document.fences]
+    at = 0
     for section in document.sections:
         if section.key != "history" or section.start >= section.end:
             continue
-        fences = document.fences_in(section)
         for number in range(lines.number_at(section.start), len(lines)):
             start = lines.starts[number]
             if start >= section.end:
                 break
-            if not any(f.start <= start < f.inside + len(f.text) for f in fences):
+            while at < len(spans) and spans[at][1] <= start:
+                at += 1
+            if at == len(spans) or start < spans[at][0]:
                 yield start, lines[number].rstrip(" \t")
 
 

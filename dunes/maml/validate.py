@@ -17,6 +17,7 @@ from dunes.maml.profiles import CORE_FIELDS, CORE_SECTIONS, PROFILES, Profile
 from dunes.maml.strict_json import JsonFault, read_json
 
 UUID_URN = "urn:uuid:"
+KEPT_MAX = 500
 JSON_TYPES = frozenset({"null", "boolean", "object", "array", "number", "string", "integer"})
 CORE_PROFILES = frozenset({"core", "key"})
 
@@ -71,7 +72,20 @@ def validate(document: Document, *, profile: str | None = None, strict: bool = F
     _check_core_absent(check)
     if (extra := EXTRA.get(check.profile.name)) is not None:
         extra(check)
-    return Findings(check.profile.name, strict, in_order(check.found))
+    return Findings(check.profile.name, strict, _bounded(check.found))
+
+
+def _bounded(found: list[Finding]) -> list[Finding]:
+    """Keep so many errors and so many warnings; a document of faults needs no complete list."""
+    kept = []
+    for severity in Severity:
+        mine = in_order(f for f in found if f.severity is severity)
+        kept += mine[:KEPT_MAX]
+        if len(mine) > KEPT_MAX:
+            last = mine[KEPT_MAX]
+            message = f"{len(mine) - KEPT_MAX} more of severity {severity} are not listed"
+            kept.append(Finding(severity, "more", message, last.line, last.column))
+    return in_order(kept)
 
 
 def _check_fields(check: _Check) -> None:
@@ -99,9 +113,9 @@ def _check_fields(check: _Check) -> None:
 def _check_unknown(check: _Check) -> None:
     """Warn of keys that may be misspelled ones."""
     known = check.profile.fields
-    for key in check.front:
+    for number, key in enumerate(check.front):
         if key not in known and not key.startswith("x-"):
-            near = get_close_matches(key, known, n=1)
+            near = get_close_matches(key, known, n=1) if number < guide.SUGGESTED_MAX else []
             ask = f"; did you mean {near[0]}?" if near else ""
             message = f"key {quoted(key)} is unknown in this profile{ask}"
             check.warn("unknown-key", message, check.document.position_of_key(key))

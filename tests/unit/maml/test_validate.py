@@ -1,6 +1,7 @@
 """The validator: rules by profile, and the published schemas."""
 
 import json
+import time
 from pathlib import Path
 
 import jsonschema
@@ -361,3 +362,28 @@ def test_messages_hold_no_raw_control_characters():
     for finding in check(text):
         assert finding.message.isprintable()
     assert any(f.severity is Severity.ERROR for f in check(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "## History\n" + "```\n```\n" * 30_000,
+        "## History\n" + "- x\n" * 60_000,
+        "---\nmode: backup-mesh\n---\n" + "".join(f"- k{n}: x\n" for n in range(20_000)),
+        "---\nmode: x\n" + "".join(f"k{n}: no\n" for n in range(9_000)) + "---\n",
+        "---\nmaml_version: 1\n---\n" + "## Intent\n" * 20_000,
+        "---\nmaml_version: 1\ntype: key\n---\n" + "-----BEGIN PUBLIC KEY-----\n" * 9_000,
+        "---\nmaml_version: 1\ntype: key\n---\n```\n-----BEGIN A-----" + "A" * 240_000 + "\n```\n",
+        "---\nmaml_version: 1\npermissions: {" + "a: [b], " * 9_000 + "}\n---\n",
+        "---\nmaml_version: 1\n---\n## Input_Schema\n" + "[" * 200_000,
+        "---\nmode: backup-mesh\nbuffer-size: '" + " " * 200_000 + "x'\n---\n",
+        "---\nmode: backup-mesh\nsignal-threshold: '" + "9" * 200_000 + "'\n---\n",
+        "## History\n- [" + "x] [" * 60_000,
+    ],
+)
+def test_hostile_documents_take_no_long_time_and_give_bounded_findings(text):
+    begun = time.perf_counter()
+    found = check(text)
+    assert time.perf_counter() - begun < 2
+    assert len(found) <= 1002
+    assert all(len(f.message) < 1000 for f in found)
