@@ -115,7 +115,7 @@ def check_detached(
     Raises:
         NotFound: there is no signature.
     """
-    from dunes.crypto import detached
+    from dunes.crypto import detached, names
 
     try:
         with reading(beside) as source:
@@ -133,7 +133,5 @@ def check_detached(
     if second:
         from dunes.crypto.engine import Liboqs
 
-        with reading(file) as source:
-            mu = detached.hash_stream(source, key)
-        Liboqs().verify_mu(key, found.signature, mu)
+        Liboqs().verify_file(key, found.signature, file, names.SIGN_DETACHED)
     return key

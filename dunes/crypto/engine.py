@@ -34,7 +34,7 @@ BUILD_HINT = (
     "-DCMAKE_INSTALL_PREFIX=$HOME/_oqs && cmake --build build && cmake --install build"
 )
 """In the folder of liboqs' sources; 32 s of CPU, 1 MB. Printed by doctor, never run."""
-MU_BYTES = 64
+WHOLE_MAX_BYTES = 256 * 1024 * 1024
 MLKEM_PUBLIC_BYTES, MLKEM_CIPHERTEXT_BYTES, MLKEM_SEED_BYTES = 1184, 1088, 64
 
 
@@ -147,17 +147,19 @@ class Liboqs:
         if not good:
             raise BadSignature(f"liboqs: not signed by key {key.kid}, or changed since")
 
-    def verify_mu(self, key: VerifyKey, signature: bytes, mu: bytes) -> None:
-        """Check a signature over the 64 bytes of mu with liboqs.
+    def verify_file(self, key: VerifyKey, signature: bytes, path: Path, context: bytes) -> None:
+        """Check a signature over a file's bytes with liboqs, which takes them in one piece.
 
         Raises:
             BadSignature: it is not one.
+            EngineMissing: the file is over 256 MiB.
         """
-        if len(signature) != key.algorithm.signature_bytes or len(mu) != MU_BYTES:
-            raise BadSignature(f"a signature of {len(signature)} bytes")
-        with self._oqs.Signature(key.algorithm.name + "-extmu") as verifier:
-            if not verifier.verify(mu, signature, key.raw):
-                raise BadSignature(f"liboqs: not signed by key {key.kid}, or changed since")
+        if path.stat().st_size > WHOLE_MAX_BYTES:
+            raise EngineMissing(
+                f"liboqs checks a file in one piece; {path.name} is over 256 MiB",
+                hint="leave --engine liboqs away",
+            )
+        self.verify(key, signature, path.read_bytes(), context)
 
     def decapsulate(self, seed: bytes, ciphertext: bytes) -> bytes:
         """Open an ML-KEM-768 ciphertext with a 64-byte seed."""

@@ -15,7 +15,7 @@ import pytest
 
 from dunes.crypto import detached, names
 from dunes.crypto.engine import BUILD_HINT, Liboqs
-from dunes.crypto.errors import EngineMissing
+from dunes.crypto.errors import BadSignature, EngineMissing
 from dunes.crypto.signing import SigningKey, VerifyKey
 from dunes.crypto.xwing import Recipient, RecipientKey
 
@@ -116,10 +116,15 @@ def test_liboqs_agrees_in_every_comparison(liboqs):
     assert [] == wrong
 
 
-def test_liboqs_verifies_a_streamed_signature(liboqs):
-    found = detached.read_signature(detached.sign_stream(io.BytesIO(b"content"), SIGNING))
-    mu = detached.hash_stream(io.BytesIO(b"content"), SIGNING.public)
-    liboqs.verify_mu(SIGNING.public, found.signature, mu)
+def test_liboqs_verifies_a_streamed_signature_over_the_plain_file(liboqs, tmp_path):
+    content = b"a line of a file\n" * 1000
+    found = detached.read_signature(detached.sign_stream(io.BytesIO(content), SIGNING))
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    liboqs.verify_file(SIGNING.public, found.signature, path, names.SIGN_DETACHED)
+    path.write_bytes(content + b"x")
+    with pytest.raises(BadSignature):
+        liboqs.verify_file(SIGNING.public, found.signature, path, names.SIGN_DETACHED)
 
 
 def test_the_hint_to_build_liboqs_builds_only_what_the_suite_needs():
