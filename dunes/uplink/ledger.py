@@ -195,6 +195,7 @@ class SqlLedger:
     def add_frame(self, frame: Frame) -> None:
         """Store a frame."""
         header = frame.header
+        held = self.held(header.lane)  # as of before
         _ADD(
             self.connection,
             stream_id=self.stream.id,
@@ -212,7 +213,6 @@ class SqlLedger:
         counts.frames += 1
         counts.msgs += header.n
         counts.size_bytes += len(frame.header_bytes) + len(frame.body)
-        held = self.held(header.lane)
         if header.no in held or header.no <= self.cum(header.lane).no:
             # a tombstone has this number: the data came after all
             counts.dropped_frames -= 1
@@ -222,6 +222,7 @@ class SqlLedger:
 
     def add_tomb(self, tomb: Tombstone) -> None:
         """Store a tombstone."""
+        held = self.held(tomb.lane)
         _TOMB(
             self.connection,
             stream_id=self.stream.id,
@@ -235,7 +236,7 @@ class SqlLedger:
         counts = self._counts.setdefault(tomb.lane, _Counts())
         counts.dropped_frames += tomb.n_frames
         counts.dropped_msgs += tomb.n_msgs
-        self.held(tomb.lane).add(max(tomb.from_no, self.cum(tomb.lane).no + 1), tomb.to_no)
+        held.add(max(tomb.from_no, self.cum(tomb.lane).no + 1), tomb.to_no)
 
     def add_head(self, head: Head) -> None:
         """Store a head; the newest few are kept."""

@@ -27,8 +27,8 @@ from dunes.uplink.sender import Ask, Send, Sender
 
 REFRESH_S = 0.1
 """How often the buffer is asked for new frames; an alert waits no longer."""
-FAILURES_MAX = 4
-"""Without --watch: so many failures in a row, and the link counts as down."""
+FAILURES_MAX, FAILING_S = 4, 4.0
+"""Without --watch: so many failures in a row, over so long, and the link counts as down."""
 STRIKES_MAX = 4
 """So many answers in a row that no ground station gives."""
 
@@ -315,7 +315,8 @@ class Pump:
     def _give_up(self, now_s: float) -> None:
         """Without `watch`: stop trying when nothing has come for long enough."""
         silent_s = now_s - self._heard_s
-        if self._failures >= FAILURES_MAX or (silent_s > self.timeout_s and self._trouble):
+        failing = self._failures >= FAILURES_MAX and silent_s > FAILING_S
+        if failing or (silent_s > self.timeout_s and self._trouble):
             raise TryLater(self._trouble, code="link-down")
         if silent_s > self.timeout_s:
             raise TryLater(

@@ -27,7 +27,7 @@ from dunes.uplink.judge import judge_receipt
 from dunes.uplink.lane import Lane
 from dunes.uplink.protocol import LANES, REQUEST_BYTES, REQUEST_FRAMES, REQUEST_MIN_FRAMES
 from dunes.uplink.receipt import Receipt
-from dunes.uplink.window import Mark, Window
+from dunes.uplink.window import WINDOW_MIN, Mark, Window
 
 LONG_DELAY_S = 120.0
 """From this round trip on the sender does not wait for answers: no TCP lives there."""
@@ -464,11 +464,23 @@ class Sender:
         alert, *rest = LANES
         if under_way < limit + ALERT_EXTRA and (send := self._take(alert, now_s)):
             return send
-        if self.state is State.FLOWING and under_way < limit:
+        if under_way < limit and (self.state is State.FLOWING or self._may_guess()):
             for number in rest:
                 if send := self._take(number, now_s):
                     return send
         return None
+
+    def _may_guess(self) -> bool:
+        """Tell whether to send before it is known what the other side has.
+
+        A little, at the first contact: it saves a round trip, and at worst arrives twice.
+        """
+        if self.state is not State.ASKING or self.backoff.failures:
+            return False
+        waiting = sum(lane.waiting for lane in self.lanes.values())
+        return waiting <= WINDOW_MIN * self.request_frames and not any(
+            lane.redo for lane in self.lanes.values()
+        )
 
     def _next_long(self, now_s: float) -> Ask | Send | None:
         """Over a long delay: copies that are due, then what the link's rate allows."""

@@ -201,10 +201,11 @@ def no_answer(url: str, error: httpx.HTTPError) -> NoAnswer | Denied:
 
 
 def _root(error: BaseException) -> BaseException:
+    """Give the innermost cause: `Connection refused` says more than what wraps it."""
     while (inner := error.__cause__ or error.__context__) is not None:
-        if isinstance(inner, OSError):
-            return inner
         error = inner
+    if isinstance(error, ExceptionGroup):
+        return _root(error.exceptions[0])
     return error
 
 

@@ -63,6 +63,12 @@ def test_it_asks_before_it_sends_routine_but_alerts_do_not_wait():
     assert [(0, 1, 2)] == spans(sends)
 
 
+def test_a_small_backlog_does_not_wait_for_the_answer():
+    sender = make(routine=150)
+    sender.on_link(up=True, now_s=0.0)
+    assert [(2, 1, 100), (2, 101, 150)] == spans(drain(sender))
+
+
 def test_it_fills_the_window_without_waiting_for_an_acknowledgement():
     sender = flowing(routine=2000)
     assert [(2, 1, 100), (2, 101, 200), (2, 201, 300), (2, 301, 400)] == spans(drain(sender))
