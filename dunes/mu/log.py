@@ -34,6 +34,7 @@ from dunes.mu.proof import encode_proof
 from dunes.mu.statement import Statement
 from dunes.mu.tree import prove_consistency, prove_inclusion, root_at
 from dunes.mu.verdict import Find, LogEvidence
+from dunes.mu.witness import encode_request
 from dunes.paths import write_atomic
 
 ENTRIES, INDEX, LOCK = "entries", "index", "lock"
@@ -211,6 +212,28 @@ class TransparencyLog:
                 if index < size <= self.size:
                     return encode_proof(index, self.prove_inclusion(index, size), note.encode())
         raise NotFound(f"no checkpoint covers entry {index}", hint="dunes log show --sign")
+
+    def request_cosignature(self, old: int) -> tuple[Note, bytes] | None:
+        """Make a request to countersign the last checkpoint (see `dunes.mu.witness`).
+
+        Args:
+            old: the size that the witness countersigned last, 0 if none or unknown.
+
+        Returns:
+            The checkpoint, to be given to `add_cosignature` with the line that comes back,
+            and the request; None if there is nothing new to countersign.
+        """
+        note = self.note()
+        size = read_checkpoint(note.text).size if note is not None else 0
+        if note is None or size <= old:
+            return None
+        proof = self.prove_consistency(old, size) if old else []
+        return note, encode_request(old, proof, note.encode())
+
+    def cosigned_size(self) -> int:
+        """Give the size of the last countersigned checkpoint; 0 if there is none."""
+        note = self.note(COSIGNED)
+        return read_checkpoint(note.text).size if note is not None else 0
 
     def look_up(self, envelope: Envelope, statement: Statement, find: Find) -> LogEvidence | None:
         """Say what this log knows about a receipt's envelope; None: it is of no log or another.
