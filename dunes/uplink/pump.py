@@ -29,6 +29,8 @@ REFRESH_S = 0.1
 """How often the buffer is asked for new frames; an alert waits no longer."""
 FAILURES_MAX, FAILING_S = 4, 4.0
 """Without --watch: so many failures in a row, over so long, and the link counts as down."""
+LAST_ANSWERS_S = 0.5
+"""At the end, how long answers under way are waited for."""
 STRIKES_MAX = 4
 """So many answers in a row that no ground station gives."""
 
@@ -167,9 +169,7 @@ class Pump:
                     self._give_up(loop.time())
                 self.on_progress(self.counts, self._trouble)
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._end_tasks()
             self._count()
         return self.counts
 
@@ -181,11 +181,17 @@ class Pump:
 
     async def _link(self, up: bool, now_s: float) -> None:
         if not up:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            self._tasks.clear()
+            await self._end_tasks()
         self.sender.on_link(up=up, now_s=now_s)
+
+    async def _end_tasks(self) -> None:
+        """End what is under way; what is about to end anyway may, and closes its connection."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=LAST_ANSWERS_S)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
 
     async def _launch(self, now_s: float) -> None:
         """Start all that the sender wants to send now."""
