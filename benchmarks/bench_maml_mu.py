@@ -32,7 +32,8 @@ from dunes.maml.yaml_tree import read_yaml
 from dunes.mu import Level, draft, judge
 from dunes.mu.dsse import signed_bytes
 from dunes.mu.issue import issue
-from dunes.mu.log import TransparencyLog, verify_all
+from dunes.mu.log import TransparencyLog
+from dunes.mu.logcheck import verify_all
 from dunes.mu.note import name_of
 from dunes.mu.receipt import take_apart
 

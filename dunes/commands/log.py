@@ -19,7 +19,8 @@ from dunes.console.screen import printable, table_lines
 from dunes.errors import DataError, Exit, NotFound, UsageError
 
 if TYPE_CHECKING:
-    from dunes.mu.log import FullCheck, TransparencyLog
+    from dunes.mu.log import TransparencyLog
+    from dunes.mu.logcheck import FullCheck
     from dunes.settings import Settings
 
 COMMANDS: dict[str, Entry] = {
@@ -297,7 +298,8 @@ def verify(
     key: Keys = None,
 ) -> int:
     """Verify every entry of the log, and its checkpoints."""
-    from dunes.mu.log import log_directory, verify_all
+    from dunes.mu.log import log_directory
+    from dunes.mu.logcheck import verify_all
     from dunes.settings import load
 
     settings = load()

@@ -5,8 +5,8 @@ statement about it: it stands alone, and gives its source back byte for byte. A
 mirror by itself proves nothing, since anyone can mirror a changed file; what a
 receipt proves is said as a level: mirror, digest, signed, logged, cosigned.
 
-Pure, except `dunes.mu.log`, `dunes.mu.logfile` and `dunes.mu.witness`, which keep the log
-and what was countersigned on disk.
+Pure, except `log`, `logfile`, `logcheck` and `witness`, which keep, verify and
+countersign the log on disk.
 """
 
 from dunes.mu.errors import BadReceipt, Level

@@ -11,7 +11,8 @@ from dunes.model import Priority, Reading
 from dunes.mu import Level, draft, judge
 from dunes.mu.checkpoint import cosign, read_checkpoint
 from dunes.mu.issue import issue
-from dunes.mu.log import TransparencyLog, verify_all
+from dunes.mu.log import TransparencyLog
+from dunes.mu.logcheck import verify_all
 from dunes.mu.note import LogKey, name_of
 from dunes.mu.proof import evidence_of, read_proof
 from dunes.mu.tables import table_source

@@ -28,7 +28,8 @@ from dunes.mu.checkpoint import (
     read_checkpoint,
 )
 from dunes.mu.errors import BadNote, LogDamaged, NotTheSame
-from dunes.mu.log import TransparencyLog, verify_all
+from dunes.mu.log import TransparencyLog
+from dunes.mu.logcheck import verify_all
 from dunes.mu.logfile import HashIndex, Row
 from dunes.mu.note import Ed25519Key, LogKey, name_of, read_note, verify_note
 from dunes.mu.proof import read_proof

@@ -6,7 +6,8 @@ from dunes.crypto.errors import BadSignature
 from dunes.crypto.signing import SigningKey
 from dunes.mu.checkpoint import cosigners_of
 from dunes.mu.errors import BadNote, NotTheSame
-from dunes.mu.log import TransparencyLog, verify_all
+from dunes.mu.log import TransparencyLog
+from dunes.mu.logcheck import verify_all
 from dunes.mu.note import name_of, read_signature
 from dunes.mu.witness import OldSize, Witness, encode_request, read_request
 
