@@ -21,6 +21,18 @@ COMMANDS: dict[str, Entry] = {
         "dunes.commands.sim:app",
         "Run a simulated site: Starlink, sensors and a ground station on this machine.",
     ),
+    "ingest": Entry(
+        "dunes.commands.ingest:ingest",
+        "Take readings into the buffer: JSON, JSON Lines or CSV, from a file or pipe.",
+    ),
+    "query": Entry(
+        "dunes.commands.query:query",
+        "Read readings back, by device, kind, time and priority; the oldest first.",
+    ),
+    "check-buffer": Entry(
+        "dunes.commands.check_buffer:check_buffer",
+        "Verify every frame of a buffer table: chain, gaps, tail, signatures.",
+    ),
     "keygen": Entry(
         "dunes.commands.keygen:keygen",
         "Make a post-quantum key: a document to keep and one to give to others.",

@@ -218,12 +218,20 @@ class Appender:
 
     def commit_due(self) -> list[Stored]:
         """Commit the lanes that are due, and sign heads that are overdue."""
-        now_s = self._now_s()
-        lanes = self._group.ready(now_s)
+        lanes = self.due()
         stored = self.commit(lanes) if lanes else []
+        self.sign_due()
+        return stored
+
+    def due(self) -> list[int]:
+        """Name the lanes to commit now."""
+        return self._group.ready(self._now_s())
+
+    def sign_due(self) -> None:
+        """Sign the heads that are overdue."""
+        now_s = self._now_s()
         if self._signer is not None:
             self._sign([x for x in self._unsigned if now_s >= self._signed_s[x] + CADENCE_S])
-        return stored
 
     def commit(
         self, lanes: Iterable[int] | None = None, *, mark: Mark | None = None

@@ -60,7 +60,10 @@ class GroundLane:
 class Ground(Protocol):
     """A ground station to compare with (level L4)."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        ...
 
     def lanes(self, stream: Stream) -> Mapping[int, GroundLane]:
         """Say what it has of a stream. Raises a DunesError if it does not answer."""
@@ -77,7 +80,7 @@ class Checks:
         keys: public keys that may sign heads, by key id.
         check_receipt: raises a DunesError if a stored receipt is not good; None: not checked.
         ground: a ground station to compare with (L4).
-        progress: told how many frames are done.
+        progress: told how many frames are done, over all lanes.
     """
 
     deep: bool = False
@@ -168,7 +171,14 @@ class _StreamCheck:
         points = {head.no for head in parsed} | {row[1] for row in acks}
         if lane_no in self.ground:
             points.add(self.ground[lane_no].cum_no)
-        walk = LaneWalk(self.buffer, self.stream, lane, points, progress=self.checks.progress)
+        before = sum(other.frames for other in self.report.lanes)
+        walk = LaneWalk(
+            self.buffer,
+            self.stream,
+            lane,
+            points,
+            progress=lambda frames: self.checks.progress(before + frames),
+        )
         if self.checks.deep:
             walk.read_contents(self.opener)
         walk.run()

@@ -1,0 +1,102 @@
+"""The keys that a buffer is used with, from this place's identity and trust store.
+
+Frames are sealed to this gateway and to every ground station that is trusted here;
+where none is, they stay in clear (a frame that the ground station could never read
+would be of no use), and check-buffer says so. Heads are always signed.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from os import urandom
+
+from dunes.buffer.frame import Opener, Sealer
+from dunes.buffer.read import key_records
+from dunes.buffer.records import Verifier
+from dunes.buffer.store import Buffer, Stream
+from dunes.clock import SYSTEM_CLOCK
+from dunes.crypto.errors import NoIdentity, Untrusted
+from dunes.crypto.framekeys import SECRET_BYTES, FrameOpener, FrameSealer
+from dunes.crypto.identity import Identity, ensure_identity, load_identity
+from dunes.crypto.truststore import Role, TrustStore
+from dunes.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """Who we are and whom we believe.
+
+    Attributes:
+        identity: this place's keys; None if it has none yet.
+        trusted: the keys believed here.
+    """
+
+    identity: Identity | None
+    trusted: TrustStore
+
+    @classmethod
+    def load(cls, settings: Settings, *, create: bool = False) -> "Keyring":
+        """Load the keys of this installation.
+
+        Args:
+            settings: as loaded.
+            create: make an identity if there is none.
+
+        Raises:
+            KeyRefused, WrongPassphrase: there is one, but it does not open.
+        """
+        paths = settings.paths
+        try:
+            identity = ensure_identity(paths) if create else load_identity(paths)
+        except NoIdentity:
+            identity = None
+        return cls(identity, TrustStore.at(paths))
+
+    @property
+    def seals(self) -> bool:
+        """Whether frames that are written now are sealed."""
+        return self.identity is not None and bool(self._ground_stations())
+
+    def _ground_stations(self) -> list[str]:
+        return sorted(self.trusted.recipients(SYSTEM_CLOCK.unix_us(), Role.GROUND_STATION))
+
+    def make_sealer(self, stream: Stream) -> Sealer | None:
+        """Begin a seal epoch for a stream; None if nothing is sealed."""
+        if self.identity is None:
+            return None
+        now_us = SYSTEM_CLOCK.unix_us()
+        stations = self.trusted.recipients(now_us, Role.GROUND_STATION)
+        stations.pop(self.identity.kid, None)
+        if not stations:
+            return None
+        recipients = [self.identity.recipient.public, *stations.values()]
+        return FrameSealer.new(
+            recipients, self.identity.signing, stream.table, urandom(SECRET_BYTES), now_us
+        )
+
+    def opener_for(self, buffer: Buffer) -> Callable[[Stream], Opener | None]:
+        """Give what opens the sealed frames of each stream of a buffer."""
+        if self.identity is None:
+            return lambda _: None
+        gateways = self.trusted.senders(SYSTEM_CLOCK.unix_us(), Role.GATEWAY)
+        identity = self.identity
+
+        def opener_for(stream: Stream) -> FrameOpener:
+            opener = identity.frame_opener(gateways.values())
+            with buffer.reading() as connection:
+                records = key_records(connection, stream.id)
+            for _, record in records:
+                try:
+                    opener.add_record(record)
+                except Untrusted:
+                    continue  # its frames will say that their key is not known
+            return opener
+
+        return opener_for
+
+    def verifiers(self) -> Mapping[str, Verifier]:
+        """Give the public keys that may sign lane heads here, by key id."""
+        keys: dict[str, Verifier] = {}
+        keys |= self.trusted.senders(SYSTEM_CLOCK.unix_us(), Role.GATEWAY)
+        if self.identity is not None:
+            keys |= {key.kid: key for key in self.identity.own_senders}
+        return keys
