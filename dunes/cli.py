@@ -17,6 +17,14 @@ COMMANDS: dict[str, Entry] = {
         "dunes_mcp.cli:app",
         "Connect a gateway to its ground station, and bring its readings there once each.",
     ),
+    "demo": Entry(
+        "dunes.commands.demo:demo",
+        "Show the guide's story on the simulated site, and measure what it promises.",
+    ),
+    "simulate-disconnect": Entry(
+        "dunes.commands.simulate_disconnect:simulate_disconnect",
+        "Rehearse a link outage, and judge by the ground station what it did.",
+    ),
     "sim": Entry(
         "dunes.commands.sim:app",
         "Run a simulated site: Starlink, sensors and a ground station on this machine.",

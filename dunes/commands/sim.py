@@ -11,20 +11,15 @@ from dunes.errors import Exit
 
 ABOUT = "Run a simulated site: Starlink, sensors and a ground station on this machine."
 
-app = lazy_app(
-    "sim",
-    ABOUT,
-    {
-        "up": Entry(
-            "dunes.commands.sim:up", "Start the simulated site, and wait until it answers."
-        ),
-        "status": Entry(
-            "dunes.commands.sim:status", "Tell whether the site is up, and what it is doing."
-        ),
-        "down": Entry("dunes.commands.sim:down", "End the simulated site; its files stay."),
-    },
-    top=False,
-)
+COMMANDS: dict[str, Entry] = {
+    "up": Entry("dunes.commands.sim:up", "Start the simulated site, and wait until it answers."),
+    "status": Entry(
+        "dunes.commands.sim:status", "Tell whether the site is up, and what it is doing."
+    ),
+    "down": Entry("dunes.commands.sim:down", "End the simulated site; its files stay."),
+}
+
+app = lazy_app("sim", ABOUT, COMMANDS, top=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +83,19 @@ class SimReport:
     simulated: bool = True
 
 
+def up_lines(report: SimReport) -> Iterator[str]:
+    """Tell that a site was started, or found."""
+    if not report.changed:
+        yield "it was up before"
+    yield from report_lines(report)
+
+
 def report_lines(report: SimReport) -> Iterator[str]:
     """Tell about the site in words."""
     if not report.up:
         yield "the simulated site has ended" if report.changed else "no simulated site is up"
         return
-    how = "is up" if report.changed else "is up, and was before"
-    yield f"simulated site {report.name} {how} (process {report.pid}, speed {report.speed:g})"
+    yield f"simulated site {report.name} is up (process {report.pid}, speed {report.speed:g})"
     yield f"  site time    {report.site_time}"
     if report.outage is None:
         yield "  sky          open"
@@ -138,7 +139,7 @@ def up(
     with screen.progress(f"start the site {site}"):
         started = start(settings.paths, site, speed)
     _remember(screen, site)
-    screen.show(_report(changed=not started.already), report_lines)
+    screen.show(_report(changed=not started.already), up_lines)
     return Exit.OK
 
 

@@ -89,7 +89,7 @@ async def _run(
     def describe(about: Site) -> None:
         first = not description.exists()
         write_atomic(description, json.dumps(asdict(about)).encode())
-        log(f"site {name} is up, process {os.getpid()}, speed {about.speed:g}")
+        log(f"site {name}, process {os.getpid()}, is up at speed {about.speed:g}")
         if first and ready_fd is not None:
             os.write(ready_fd, b"ready\n")
             os.close(ready_fd)

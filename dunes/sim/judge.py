@@ -15,15 +15,15 @@ from dunes.model import Priority, Reading
 US_PER_S = 1_000_000
 
 RUNS_MAX = 20
-"""So many runs of lost readings are told one by one."""
+"""So many runs of missing readings are told one by one."""
 
 SEQ_AHEAD_MAX = 50_000_000
 """A running number further ahead than this is nobody's; bounds the memory."""
 
 
 @dataclass(frozen=True, slots=True)
-class LostRun:
-    """Readings of a device that did not arrive: running numbers `first` to `last`."""
+class MissingRun:
+    """Readings of a device that are not there: running numbers `first` to `last`."""
 
     device: str
     first: int
@@ -52,28 +52,28 @@ class Verdict:
     Attributes:
         made: readings that the sensors made in it.
         delivered: of those, how many the ground station holds.
-        lost: how many it does not hold.
+        missing: how many it does not hold.
         duplicated: how often it holds one once more.
         longest_gap_s: between two readings of one device that follow one another on the
             ground, site seconds.
         gap_device: whose.
         alerts: alerts of the trial that the ground station holds.
-        lost_runs: the lost ones, by device; at most `RUNS_MAX`.
+        missing_runs: the missing ones, by device; at most `RUNS_MAX`.
     """
 
     made: int
     delivered: int
-    lost: int
+    missing: int
     duplicated: int
     longest_gap_s: float
     gap_device: str
     alerts: int
-    lost_runs: tuple[LostRun, ...]
+    missing_runs: tuple[MissingRun, ...]
 
     @property
     def flawless(self) -> bool:
         """Whether all arrived, once each."""
-        return not (self.lost or self.duplicated)
+        return not (self.missing or self.duplicated)
 
 
 @dataclass(slots=True)
@@ -102,6 +102,11 @@ class Series:
             self.times[index] = ts_us
         return True
 
+    def has(self, seq: int) -> bool:
+        """Say whether a reading is there."""
+        index = seq - self.before - 1
+        return 0 <= index < len(self.seen) and self.seen[index] == 1
+
     def held(self, after: int) -> int:
         """Count the different readings up to `after`."""
         return self.seen.count(1, 0, max(0, after - self.before))
@@ -116,16 +121,16 @@ class Series:
         times = [self.times[i] for i in range(count) if self.seen[i]]
         return max((b - a for a, b in pairwise(times)), default=0)
 
-    def lost_runs(self, device: str, after: int) -> list[LostRun]:
+    def missing_runs(self, device: str, after: int) -> list[MissingRun]:
         """List the runs of numbers that are not there."""
         flags = bytes(self.seen[: max(0, after - self.before)])
         flags += bytes(max(0, after - self.before) - len(flags))
-        runs: list[LostRun] = []
+        runs: list[MissingRun] = []
         start = flags.find(0)
         while start >= 0 and len(runs) <= RUNS_MAX:
             end = flags.find(1, start)
             end = len(flags) if end < 0 else end
-            runs.append(LostRun(device, self.before + start + 1, self.before + end))
+            runs.append(MissingRun(device, self.before + start + 1, self.before + end))
             start = flags.find(0, end)
         return runs
 
@@ -164,31 +169,39 @@ class Judge:
             if after.get(device, 0) > series.before
         )
 
+    def newest_there(self, after: Mapping[str, int]) -> bool:
+        """Say whether the last reading up to `after` of every device is there."""
+        return all(
+            series.has(after[device])
+            for device, series in self._series.items()
+            if after.get(device, 0) > series.before
+        )
+
     def verdict(self, after: Mapping[str, int]) -> Verdict:
         """Judge.
 
         Args:
             after: how far each device had counted when the trial ended.
         """
-        made = lost = duplicated = alerts = 0
+        made = missing = duplicated = alerts = 0
         gap_us, gap_device = 0, ""
-        runs: list[LostRun] = []
+        runs: list[MissingRun] = []
         for device, series in sorted(self._series.items()):
             end = max(after.get(device, 0), series.before)
             made += end - series.before
-            lost += end - series.before - series.held(end)
+            missing += end - series.before - series.held(end)
             duplicated += series.duplicated(end)
             alerts += sum(seq <= end for seq in series.alerts)
             if (own_us := series.gap_us(end)) > gap_us:
                 gap_us, gap_device = own_us, device
-            runs += series.lost_runs(device, end)
+            runs += series.missing_runs(device, end)
         return Verdict(
             made=made,
-            delivered=made - lost,
-            lost=lost,
+            delivered=made - missing,
+            missing=missing,
             duplicated=duplicated,
             longest_gap_s=gap_us / US_PER_S,
             gap_device=gap_device,
             alerts=alerts,
-            lost_runs=tuple(runs[:RUNS_MAX]),
+            missing_runs=tuple(runs[:RUNS_MAX]),
         )

@@ -5,23 +5,30 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 OUTPUT_MAX_BYTES = 64 * 1024
 STOP_S = 10.0
 
+TIMED_OUT = 124
+"""The exit status of a command that took too long, as of timeout(1)."""
+
+KEYGEN = "import sys; from dunes.keygen_cli import main; sys.exit(main())"
+
 TOOLS: Mapping[str, Sequence[str]] = {
-    "dunes": (),
-    "mcp": ("mcp",),
-    "dunes-mcp": ("mcp",),
-    "torgo": ("torgo",),
-    "arachnid": ("arachnid",),
-    "sakina": ("sakina",),
+    "dunes": ("-m", "dunes"),
+    "mcp": ("-m", "dunes", "mcp"),
+    "dunes-mcp": ("-m", "dunes", "mcp"),
+    "torgo": ("-m", "dunes", "torgo"),
+    "arachnid": ("-m", "dunes", "arachnid"),
+    "sakina": ("-m", "dunes", "sakina"),
+    "qiskit": ("-c", KEYGEN),
 }
-"""How `python -m dunes` spells each program: the names on PATH may be somebody else's."""
+"""How this interpreter runs each program: the names on PATH may be somebody else's."""
 
 
 def argv_of(typed: str) -> list[str]:
@@ -31,11 +38,9 @@ def argv_of(typed: str) -> list[str]:
         ValueError: it begins with no program of the house.
     """
     first, *rest = shlex.split(typed)
-    if first == "qiskit":
-        return [sys.executable, "-m", "dunes.keygen_cli", *rest]
     if first not in TOOLS:
         raise ValueError(f"{first} is no program of the house")
-    return [sys.executable, "-m", "dunes", *TOOLS[first], *rest]
+    return [sys.executable, *TOOLS[first], *rest]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,25 +60,58 @@ class Ran:
     seconds: float
 
 
-def run_typed(typed: str, *, environ: Mapping[str, str], folder: Path, timeout_s: float) -> Ran:
-    """Run a line to its end; 124 is the exit status of one that took too long."""
+def run_typed(
+    typed: str,
+    *,
+    environ: Mapping[str, str],
+    folder: Path,
+    timeout_s: float,
+    on_line: Callable[[str], None] = lambda _line: None,
+) -> Ran:
+    """Run a line to its end.
+
+    Args:
+        typed: the line.
+        environ: its environment.
+        folder: its working directory.
+        timeout_s: it is killed after this, and its exit status is `TIMED_OUT`.
+        on_line: told each line of its output as it comes.
+    """
     begin_s = time.monotonic()
-    try:
-        done = subprocess.run(  # noqa: S603 - our own interpreter and programs
-            argv_of(typed),
-            env=environ,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=timeout_s,
-            check=False,
-        )
-        status, raw = done.returncode, done.stdout
-    except subprocess.TimeoutExpired as e:
-        status, raw = 124, e.stdout or b""
-    text = raw[:OUTPUT_MAX_BYTES].decode("utf-8", "replace")
-    return Ran(typed, status, text, time.monotonic() - begin_s)
+    kept: list[str] = []
+    size = 0
+    with subprocess.Popen(  # noqa: S603 - our own interpreter and programs
+        argv_of(typed),
+        env=dict(environ),
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        killed = threading.Event()
+
+        def kill() -> None:
+            killed.set()
+            process.kill()
+
+        timer = threading.Timer(timeout_s, kill)
+        timer.start()
+        try:
+            assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+            for raw in process.stdout:
+                line = raw.decode("utf-8", "replace").rstrip("\n")
+                on_line(line)
+                size += len(raw)
+                if size <= OUTPUT_MAX_BYTES:
+                    kept.append(line)
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)
+            process.wait(STOP_S)
+            raise
+        finally:
+            timer.cancel()
+    status = TIMED_OUT if killed.is_set() else process.returncode
+    return Ran(typed, status, "\n".join(kept), time.monotonic() - begin_s)
 
 
 @dataclass(slots=True)

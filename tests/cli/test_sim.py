@@ -22,7 +22,7 @@ def test_a_site_goes_up_tells_how_it_is_and_goes_down(sim, home):
 
     again = sim("up")
     assert 0 == again.returncode
-    assert "is up, and was before" in again.stdout
+    assert again.stdout.startswith("it was up before\nsimulated site lunar is up")
     assert "speed 60" in again.stdout
 
     status = sim("status", "--json")

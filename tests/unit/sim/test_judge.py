@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dunes.model import Priority, Reading
-from dunes.sim.judge import RUNS_MAX, Judge, LostRun
+from dunes.sim.judge import RUNS_MAX, Judge, MissingRun
 
 S = 1_000_000
 
@@ -32,7 +32,7 @@ def test_all_once_in_whatever_order_is_flawless():
     assert (5, 5, 0, 0) == (
         verdict.made,
         verdict.delivered,
-        verdict.lost,
+        verdict.missing,
         verdict.duplicated,
     )
 
@@ -43,8 +43,8 @@ def test_a_lost_reading_is_seen_and_named():
     _, verdict = judge(readings, {"a": 0}, {"a": 100})
 
     assert not verdict.flawless
-    assert (1, 99, 0) == (verdict.lost, verdict.delivered, verdict.duplicated)
-    assert (LostRun("a", 57, 57),) == verdict.lost_runs
+    assert (1, 99, 0) == (verdict.missing, verdict.delivered, verdict.duplicated)
+    assert (MissingRun("a", 57, 57),) == verdict.missing_runs
     assert 2.0 == verdict.longest_gap_s
     assert "a" == verdict.gap_device
 
@@ -55,7 +55,7 @@ def test_a_reading_that_came_twice_is_seen():
     _, verdict = judge([*readings, readings[56]], {"a": 0}, {"a": 100})
 
     assert not verdict.flawless
-    assert (0, 1) == (verdict.lost, verdict.duplicated)
+    assert (0, 1) == (verdict.missing, verdict.duplicated)
 
 
 def test_a_repetition_with_another_value_is_a_repetition():
@@ -67,8 +67,8 @@ def test_a_repetition_with_another_value_is_a_repetition():
 def test_the_end_that_did_not_arrive_is_lost():
     _, verdict = judge([reading(1)], {"a": 0, "b": 7}, {"a": 3, "b": 9})
 
-    assert 4 == verdict.lost
-    assert (LostRun("a", 2, 3), LostRun("b", 8, 9)) == verdict.lost_runs
+    assert 4 == verdict.missing
+    assert (MissingRun("a", 2, 3), MissingRun("b", 8, 9)) == verdict.missing_runs
 
 
 def test_what_was_made_before_or_after_the_trial_does_not_count():
@@ -80,6 +80,15 @@ def test_what_was_made_before_or_after_the_trial_does_not_count():
     assert verdict.flawless
     assert 2 == verdict.made
     assert 5 == judged.foreign
+
+
+def test_the_newest_are_there_when_each_device_has_its_last():
+    judged = Judge({"a": 0, "b": 4})
+    judged.see(reading(3))
+
+    assert judged.newest_there({"a": 3, "b": 4})
+    assert not judged.newest_there({"a": 3, "b": 5})
+    assert not judged.newest_there({"a": 2})
 
 
 def test_missing_goes_down_as_readings_arrive():
@@ -103,8 +112,8 @@ def test_many_losses_are_told_in_bounds():
 
     _, verdict = judge(readings, {"a": 0}, {"a": 200})
 
-    assert 100 == verdict.lost
-    assert RUNS_MAX == len(verdict.lost_runs)
+    assert 100 == verdict.missing
+    assert RUNS_MAX == len(verdict.missing_runs)
 
 
 @given(st.lists(st.integers(1, 60), max_size=120), st.integers(0, 20), st.integers(20, 60))
@@ -112,10 +121,10 @@ def test_the_judge_agrees_with_a_plain_count(seqs, before, after):
     _, verdict = judge([reading(seq) for seq in seqs], {"a": before}, {"a": after})
 
     wanted = [seq for seq in seqs if before < seq <= after]
-    assert verdict.lost == len(set(range(before + 1, after + 1)) - set(wanted))
+    assert verdict.missing == len(set(range(before + 1, after + 1)) - set(wanted))
     assert verdict.duplicated == len(wanted) - len(set(wanted))
-    listed = [s for run in verdict.lost_runs for s in range(run.first, run.last + 1)]
-    if len(verdict.lost_runs) < RUNS_MAX:
+    listed = [s for run in verdict.missing_runs for s in range(run.first, run.last + 1)]
+    if len(verdict.missing_runs) < RUNS_MAX:
         assert sorted(set(range(before + 1, after + 1)) - set(wanted)) == listed
 
 

@@ -1,0 +1,178 @@
+"""What a rehearsed outage came to: the report of `dunes simulate-disconnect`. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from dunes.sim.judge import AlertSeen, MissingRun, Verdict
+
+US_PER_S = 1_000_000
+PERCENT = 100.0
+
+REHEARSAL = "rehearsal.json"
+"""Where the last report is left, in the state directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a rehearsal has come.
+
+    Attributes:
+        phase: `prepare`, `cut`, `drain` or `judge`.
+        done_s: seconds of the outage that have passed, site time.
+        total_s: its length.
+        made: readings made since the rehearsal began.
+        buffered: readings that lie in the gateway's buffer now.
+        delivered: readings that came to the ground station since it began.
+        note: what is happening, in words.
+    """
+
+    phase: str
+    done_s: float = 0.0
+    total_s: float = 0.0
+    made: int = 0
+    buffered: int = 0
+    delivered: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertFigures:
+    """How alerts fared; times in our seconds, as seen by looking several times a second.
+
+    Attributes:
+        delivered: alerts of the rehearsal that came through.
+        made_in_outage: of those, made while the link was down.
+        delay_max_s: longest way of an alert made while the link was up; null without one.
+        after_restore_max_s: until the last alert made in the outage was there, from the
+            link's return on; null without one.
+    """
+
+    delivered: int = 0
+    made_in_outage: int = 0
+    delay_max_s: float | None = None
+    after_restore_max_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """Local operation: whether readings were durably accepted all the time.
+
+    Attributes:
+        looks: how often that was looked at.
+        good: how often all that was made 2 s before lay on the gateway's disk.
+        percent: the share of good looks.
+    """
+
+    looks: int = 0
+    good: int = 0
+
+    @property
+    def percent(self) -> float:
+        """The share of good looks."""
+        return PERCENT * self.good / self.looks if self.looks else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class OutageReport:
+    """A rehearsed outage, judged from what sensors made and what the ground station holds.
+
+    Attributes:
+        passed: all came through, nothing twice.
+        interrupted: somebody ended it early; figures are what is so far.
+        simulated: site, sensors and ground station were simulated.
+        site: the simulated site's name.
+        how: `sky` (the virtual sky was cut) or `hold` (the uplink was held).
+        table: the buffer table.
+        destination: the ground station.
+        interface: what was cut.
+        duration_s: of the outage, site seconds.
+        speed: site seconds in one of ours.
+        outage_s: of the outage, our seconds.
+        made: readings that the sensors made in the rehearsal.
+        buffered: the most that lay in the gateway's buffer.
+        delivered: readings of the rehearsal that the ground station holds.
+        late: those that it does not hold yet, and the gateway's buffer does.
+        lost: those that neither of them holds.
+        duplicated: how often the ground station holds one once more; null where only
+            its receipts are known, which count each reading once.
+        drain_s: from the link's return until all that was made before lay on the ground,
+            our seconds; null if that did not come.
+        longest_gap_s: between two readings of a device on the ground, site seconds;
+            null where only receipts are known.
+        gap_device: whose.
+        alerts: how alerts fared.
+        accepted_percent: share of looks at which all that was made 2 s before was durable;
+            null where nobody knows what was made.
+        accepted_looks: how many looks.
+        started: the commands that were started for it.
+        missing_runs: what is missing, by device.
+    """
+
+    passed: bool
+    interrupted: bool
+    simulated: bool
+    site: str
+    how: str
+    table: str
+    destination: str
+    interface: str
+    duration_s: float
+    speed: float
+    outage_s: float
+    made: int
+    buffered: int
+    delivered: int
+    late: int
+    lost: int
+    duplicated: int | None
+    drain_s: float | None
+    longest_gap_s: float | None
+    gap_device: str
+    alerts: AlertFigures
+    accepted_percent: float | None
+    accepted_looks: int
+    started: tuple[str, ...] = ()
+    missing_runs: tuple[MissingRun, ...] = field(default=())
+
+    @property
+    def delivered_percent(self) -> float:
+        """Share of the readings made that came through."""
+        return PERCENT * self.delivered / self.made if self.made else 0.0
+
+    @property
+    def retained_percent(self) -> float:
+        """Share of the readings made that exist somewhere."""
+        return PERCENT * (self.made - self.lost) / self.made if self.made else 0.0
+
+
+def alert_figures(
+    alerts: Iterable[AlertSeen], cut_us: int | None, restored_us: int | None
+) -> AlertFigures:
+    """Sum alerts up.
+
+    Args:
+        alerts: as they were seen on the ground.
+        cut_us: when the link went, our clock; None if it did not.
+        restored_us: when it came back; None if it did not.
+    """
+    delivered = inside = 0
+    open_us: list[int] = []
+    back_us: list[int] = []
+    for alert in alerts:
+        delivered += 1
+        end_us = restored_us if restored_us is not None else alert.seen_us
+        if cut_us is not None and cut_us <= alert.made_us < end_us:
+            inside += 1
+            back_us.append(max(0, alert.seen_us - end_us))
+        else:
+            open_us.append(alert.seen_us - alert.made_us)
+    return AlertFigures(delivered, inside, _longest_s(open_us), _longest_s(back_us))
+
+
+def _longest_s(times_us: Sequence[int]) -> float | None:
+    return max(times_us) / US_PER_S if times_us else None
+
+
+def passes(verdict: Verdict) -> bool:
+    """Say whether the outage did no harm; one without readings shows nothing."""
+    return verdict.flawless and verdict.made > 0
