@@ -130,3 +130,11 @@ class EntropyFailed(Unavailable):
     """An entropy source was silent or failed its health tests."""
 
     code = "entropy-failed"
+
+
+def no_post_quantum() -> EngineMissing:
+    """Say that the installed `cryptography` was built without the algorithms of the suite."""
+    return EngineMissing(
+        "this build of `cryptography` has no ML-DSA and ML-KEM (its OpenSSL is older than 3.5)",
+        hint="pip install --force-reinstall --only-binary :all: 'cryptography>=50.0.2'",
+    )

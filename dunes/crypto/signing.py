@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import mldsa
 
-from dunes.crypto.errors import BadKeyFile, BadSignature, EngineMissing
+from dunes.crypto.errors import BadKeyFile, BadSignature, no_post_quantum
 from dunes.errors import LocalError
 
 SUITE_ALGORITHM = "ML-DSA-65"
@@ -200,7 +200,7 @@ class SigningKey:
         try:
             return cls(ALGORITHMS[algorithm].private.generate())
         except UnsupportedAlgorithm as e:
-            raise _no_mldsa() from e
+            raise no_post_quantum() from e
 
     @classmethod
     def from_seed(cls, seed: bytes, algorithm: str = SUITE_ALGORITHM) -> Self:
@@ -210,7 +210,7 @@ class SigningKey:
         try:
             return cls(ALGORITHMS[algorithm].private.from_seed_bytes(seed))
         except UnsupportedAlgorithm as e:
-            raise _no_mldsa() from e
+            raise no_post_quantum() from e
 
     @property
     def kid(self) -> str:
@@ -261,11 +261,3 @@ def _check_context(context: bytes) -> None:
     """Refuse a context longer than FIPS 204 allows."""
     if len(context) > CONTEXT_MAX_BYTES:
         raise LocalError(f"a signature context of {len(context)} bytes; the limit is 255")
-
-
-def _no_mldsa() -> EngineMissing:
-    """Say that the installed `cryptography` was built without ML-DSA."""
-    return EngineMissing(
-        "this build of `cryptography` has no ML-DSA (its OpenSSL is older than 3.5)",
-        hint="pip install --force-reinstall --only-binary :all: 'cryptography>=50.0.2'",
-    )

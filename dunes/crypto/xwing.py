@@ -11,13 +11,14 @@ the kid, so a wrap made for one kid opens with no other.
 """
 
 import hashlib
+from functools import cache
 from typing import NoReturn, Self
 
 from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hpke, serialization
 from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
 
-from dunes.crypto.errors import BadKeyFile, Tampered
+from dunes.crypto.errors import BadKeyFile, Tampered, no_post_quantum
 from dunes.crypto.signing import SPKI_MAX_BYTES, is_kid
 from dunes.errors import LocalError
 
@@ -29,7 +30,18 @@ ENC_BYTES = 1120
 TAG_BYTES = 16
 WRAP_OVERHEAD_BYTES = ENC_BYTES + TAG_BYTES
 
-_SUITE = hpke.Suite(hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
+
+@cache
+def _suite() -> hpke.Suite:
+    """Give the one HPKE suite.
+
+    Raises:
+        EngineMissing: this build of `cryptography` has no ML-KEM.
+    """
+    try:
+        return hpke.Suite(hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
+    except UnsupportedAlgorithm as e:
+        raise no_post_quantum() from e
 
 
 class Recipient:
@@ -87,7 +99,7 @@ class Recipient:
             1120 bytes of `enc`, then the ciphertext with its 16-byte tag.
         """
         try:
-            return _SUITE.encrypt(secret, self._key, info=info)
+            return _suite().encrypt(secret, self._key, info=info)
         except ValueError as e:  # an all-zero X25519 share
             raise BadKeyFile(f"the X25519 key of {self.kid} is a point of small order") from e
 
@@ -124,7 +136,7 @@ class RecipientKey:
         try:
             first = mlkem.MLKEM768PrivateKey.from_seed_bytes(mlkem_seed)
         except UnsupportedAlgorithm as e:
-            raise LocalError("this build of `cryptography` has no ML-KEM") from e
+            raise no_post_quantum() from e
         return cls(kid, first, x25519.X25519PrivateKey.from_private_bytes(x25519_seed))
 
     @classmethod
@@ -147,7 +159,7 @@ class RecipientKey:
         if len(wrapped) < WRAP_OVERHEAD_BYTES:
             raise Tampered(f"a wrapped key of {len(wrapped)} bytes is cut short")
         try:
-            return _SUITE.decrypt(wrapped, self._key, info=info)
+            return _suite().decrypt(wrapped, self._key, info=info)
         except (InvalidTag, ValueError) as e:
             raise Tampered(
                 f"the wrapped key for {self.kid} does not open: changed, or made for another "

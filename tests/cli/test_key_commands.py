@@ -343,3 +343,61 @@ def test_kill_9_while_keys_are_written_leaves_none_torn_and_none_readable(tmp_pa
     assert {20000} == {path.stat().st_size for path in keys}
     assert {0o600} == {stat.S_IMODE(path.stat().st_mode) for path in found}
     assert len(found) - len(keys) <= 12, "at most one stray temporary for each kill"
+
+
+def type_into(home, environment, *argv):
+    import pexpect
+
+    home.mkdir(exist_ok=True)
+    return pexpect.spawn(
+        argv[0], list(argv[1:]), env=environment, cwd=home, encoding="utf-8", timeout=20
+    )
+
+
+def test_a_person_is_asked_for_a_passphrase_twice_and_it_is_not_echoed(home, environment):
+    child = type_into(home, environment, "dunes", "keygen", "-o", "k.maml")
+    child.expect("Passphrase .empty: bind the key to this machine.:")
+    child.sendline(SECRET)
+    child.expect("Once more:")
+    child.sendline(SECRET)
+    child.expect("locked by passphrase")
+    seen = child.before
+    child.expect("identity")
+    child.wait()
+    assert SECRET not in seen
+    child = type_into(home, environment, "dunes", "sign", "k.pub.maml")
+    child.expect("Passphrase:")
+    child.sendline(SECRET)
+    child.expect("signed k.pub.maml")
+
+
+def test_two_different_passphrases_make_no_key(home, environment):
+    child = type_into(home, environment, "dunes", "keygen", "-o", "k.maml")
+    child.expect("Passphrase")
+    child.sendline(SECRET)
+    child.expect("Once more:")
+    child.sendline("another")
+    child.expect("the two passphrases differ")
+    child.expect_exact("\n")
+    child.wait()
+    assert (2, False) == (child.exitstatus, (home / "k.maml").exists())
+
+
+def test_an_empty_passphrase_binds_the_key_to_the_machine(home, environment):
+    child = type_into(home, environment, "dunes", "keygen", "-o", "k.maml")
+    child.expect("Passphrase")
+    child.sendline("")
+    child.expect("locked by machine")
+
+
+def test_a_kid_is_compared_by_a_person(home, environment):
+    child = type_into(home, environment, "dunes", "keygen", "-o", "k.maml", "--machine-bound")
+    child.expect("identity")
+    child.wait()
+    child = type_into(home, environment, "dunes", "keys", "trust", "k.pub.maml")
+    child.expect("should have told you this kid: ([0-9a-f]{32})")
+    child.expect("Is it the same")
+    child.sendline("n")
+    child.expect("aborted")
+    child.wait()
+    assert 1 == child.exitstatus
