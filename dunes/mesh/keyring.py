@@ -16,6 +16,7 @@ from dunes.mesh.keys import (
     NetKeyRecord,
     Phase,
     Subnet,
+    UpperKey,
     app_key,
 )
 from dunes.mesh.status import Status
@@ -211,12 +212,12 @@ class KeyRing:
             return self.change_phase(subnet.index, Phase.SWITCHING)
         return not refresh and self.change_phase(subnet.index, Phase.REVOKING)
 
-    def transmit_app(self, app: AppKey) -> bytes:
+    def transmit_app(self, app: AppKey) -> UpperKey:
         """Give the AppKey value to send with: the new one from phase 2 on."""
         subnet = self.subnets[app.net_index]
         if app.new is not None and subnet.phase is Phase.SWITCHING:
-            return app.new.key
-        return app.current.key
+            return app.new
+        return app.current
 
     @property
     def primary(self) -> Subnet | None:

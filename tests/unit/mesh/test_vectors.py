@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from dunes.mesh import toolbox
+from dunes.mesh.access import encode_opcode
 from dunes.mesh.beacon import (
     NetworkState,
     UnprovisionedBeacon,
@@ -17,9 +18,24 @@ from dunes.mesh.beacon import (
     provisioning_service_data,
     read_proxy_service_data,
 )
+from dunes.mesh.control import FriendPoll, parse_control
+from dunes.mesh.ivindex import IvRecord
 from dunes.mesh.keyring import KeyRing
-from dunes.mesh.keys import Credentials, NetKey, app_key, friendship, identity_hash
+from dunes.mesh.keys import (
+    AppKeyRecord,
+    Credentials,
+    NetKey,
+    NetKeyRecord,
+    app_key,
+    dev_key,
+    friendship,
+    identity_hash,
+)
+from dunes.mesh.lower import Access, Ack, Control, parse_lower, split
 from dunes.mesh.network import NetworkPdu, decode_network, encode_network
+from dunes.mesh.stack import Stack
+from dunes.mesh.state import KeysRecord, StackState
+from dunes.mesh.upper import Envelope, seal_access
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "mesh"
 
@@ -175,3 +191,81 @@ def test_the_proxy_configuration_sample_is_the_published_one():
     assert pdu == decode_network(keys, pdu.iv_index, sealed, proxy=True)
     header = b"\x80" + pdu.seq.to_bytes(3, "big") + pdu.src.to_bytes(2, "big")
     assert out["nonce"] == toolbox.proxy_nonce(header, pdu.iv_index).hex()
+
+
+ACCESS = [case for case in vectors("messages") if case["access"]]
+
+
+def upper_key(case):
+    return (dev_key if case["key_type"] == "dev" else app_key)(unhex(case["key"]))
+
+
+def envelope(case):
+    numbers = (int(case[name], 16) for name in ("seq_auth", "src", "dst", "iv_index"))
+    return Envelope(*numbers, bool(case["szmic"]))
+
+
+@pytest.mark.parametrize("case", ACCESS, ids=by_id)
+def test_each_access_message_is_sealed_and_cut_as_published(case):
+    key, about = upper_key(case), envelope(case)
+    label = None if case["label_uuid"] is None else unhex(case["label_uuid"])
+    assert case["upper_nonce"] == about.nonce(device=key.device).hex()
+    upper = seal_access(key, unhex(case["access"]), about, label)
+    assert case["upper_transport_pdu"] == upper.hex()
+    if len(case["pdus"]) == 1:
+        made = [Access(not key.device, key.aid, upper)]
+    else:
+        made = split(upper, ctl=False, first=key.aid, szmic=about.szmic, seq_auth=about.seq)
+    assert [each["lower_transport_pdu"] for each in case["pdus"]] == [
+        each.encode().hex() for each in made
+    ]
+    assert made == [parse_lower(False, each.encode()) for each in made]
+
+
+@pytest.mark.parametrize("case", ACCESS, ids=by_id)
+def test_a_stack_reads_each_published_message(case):
+    state = StackState(
+        iv=IvRecord(0x12345678),
+        keys=KeysRecord(
+            (NetKeyRecord(0, unhex(case["net_key"])),),
+            (AppKeyRecord(5, 0, unhex(case["key"])),) if case["key_type"] == "app" else (),
+        ),
+    )
+    dst, src = int(case["dst"], 16), int(case["src"], 16)
+    own = dst if dst < 0x8000 else 0x0100
+    stack = Stack.restore(state, unicast=own, elements=1, now_s=0, replay_capacity=8)
+    stack.groups.add(0xC105)
+    if case["key_type"] == "dev":
+        stack.device_keys[src] = upper_key(case)
+    if case["label_uuid"]:
+        wrong = bytes(16)  # several labels may share an address
+        stack.labels[dst] = [wrong, unhex(case["label_uuid"])]
+    for each in case["pdus"]:
+        stack.receive_network(unhex(each["network_pdu"]), 0.0)
+    (message,) = stack.events
+    assert unhex(case["access"]) == encode_opcode(message.opcode) + message.parameters
+    assert (src, dst) == (message.src, message.dst)
+    assert (None if case["key_type"] == "dev" else 5) == message.app_index
+    assert int(case["seq_auth"], 16) == message.seq
+
+
+def test_the_published_virtual_address_is_that_of_its_label():
+    case = next(case for case in vectors("messages") if case["label_uuid"])
+    assert int(case["dst"], 16) == toolbox.virtual_address(unhex(case["label_uuid"]))
+
+
+def test_friend_messages_are_read():
+    found = {}
+    for case in vectors("messages"):
+        if not case["ctl"]:
+            continue
+        lower = parse_lower(True, unhex(case["pdus"][0]["lower_transport_pdu"]))
+        if isinstance(lower, Control):
+            found[case["id"]] = parse_control(lower.opcode, lower.parameters)
+        else:
+            found[case["id"]] = lower
+    assert found["8.3.1"].receive_delay_ms == 0x50
+    assert found["8.3.1"].poll_timeout_ms == 0x057E40 * 100
+    assert found["8.3.4"] == FriendPoll(0)
+    assert found["8.3.10"] == FriendPoll(1)
+    assert found["8.3.7"] == Ack(True, 0x9AB, 2)
