@@ -88,6 +88,8 @@ def lines(report: KeygenReport) -> Iterator[str]:
     yield 'cipher   AES-256-GCM; "2048-AES" is a product name, no key length'
     if report.identity:
         yield "identity this place now signs, and opens what is sealed to it, with this key"
+        if report.lock == "passphrase":
+            yield "         unattended commands need DUNES_PASSPHRASE_FILE or a systemd credential"
     for check in report.cross_checked:
         yield f"checked  {check}"
 
