@@ -58,14 +58,14 @@ def demo(
 def exists(typed: str) -> bool:
     """Tell whether this release has the command of a line."""
     program, *words = typed.split()
-    module = TABLES[program]
+    table = getattr(importlib.import_module(TABLES[program]), "COMMANDS", {})
     for word in words:
-        table = getattr(importlib.import_module(module), "COMMANDS", None)
         if table is None or word.startswith("-"):
             return True
         if word not in table:
             return False
         module = table[word].target.partition(":")[0]
+        table = getattr(importlib.import_module(module), "COMMANDS", None)
     return True
 
 

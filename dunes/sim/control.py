@@ -122,12 +122,16 @@ class Nothing:
 
 @dataclass(frozen=True, slots=True)
 class CutRequest:
-    """Cut the sky; the site itself ends it after `duration_s` of site time."""
+    """Cut the sky; the site itself ends it after `duration_s` of site time.
+
+    With `check_only` nothing is cut: it is only said whether it could be.
+    """
 
     duration_s: float
     interface: str = "starlink"
     mode: str = "silent"
     cause: str = ""
+    check_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -279,6 +279,8 @@ class SimulatedSite:
             raise UsageError(
                 f"no dish reports {cause[:40]!r}; there is {', '.join(sorted(causes))}"
             )
+        if request.check_only:
+            return self.state()
         self.restore()
         mode: CutMode = "reset" if request.mode == "reset" else "silent"
         now_us = self._site_us()

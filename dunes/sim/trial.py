@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dunes.clock import SYSTEM_CLOCK, US_PER_S
@@ -162,6 +162,7 @@ class SkyTrial:
         after: MadeState | None = None
         try:
             try:
+                self._control.request_cut(replace(self._request(), check_only=True))
                 self._prepare()
                 self._cut()
                 after = self._drain()
@@ -222,9 +223,7 @@ class SkyTrial:
         self._before = self._control.request_made()
         self._written_before = self._gateway.count().written
         self._ground_before = self._ground.count()
-        self._control.request_cut(
-            CutRequest(plan.duration_s, plan.interface, plan.mode, plan.cause)
-        )
+        self._control.request_cut(self._request())
         begin_us = self._cut_us = SYSTEM_CLOCK.unix_us()
         end_us = begin_us + round(plan.outage_s * US_PER_S)
         storm = load_definition(self.site.name).storm
@@ -241,6 +240,10 @@ class SkyTrial:
                 return
             self._helpers.check()
             time.sleep(LOOK_S)
+
+    def _request(self) -> CutRequest:
+        plan = self.plan
+        return CutRequest(plan.duration_s, plan.interface, plan.mode, plan.cause)
 
     def _drain(self) -> MadeState:
         """Wait until the ground station holds all that was made.
