@@ -49,7 +49,9 @@ def test_every_command_explains_itself(node):
 
 @pytest.mark.parametrize("typed", sorted({canonical(n.typed) for n in commands()}))
 def test_every_command_has_an_example_that_is_run(typed):
-    assert re.search(rf"^\$ (?:\S+=\S+ )*{re.escape(typed)}(?: |$)", EXAMPLES, re.MULTILINE)
+    example = re.compile(rf"^[$>] (?:\S+=\S+ )*{re.escape(typed)}(?: |$)", re.MULTILINE)
+    found = example.search(EXAMPLES) is not None
+    assert found, f"no example of {typed} in README.md or docs/guide-*.md"
 
 
 @pytest.mark.parametrize("node", commands(), ids=lambda node: node.typed)
