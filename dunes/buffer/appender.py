@@ -51,7 +51,8 @@ RETRY_S = 1.0
 """After a full disk: how long before routine readings are tried again."""
 
 SETTLED_S = 10.0
-"""After the last frame gave way: how long before the buffer counts as having room."""
+"""After the last frame gave way: how long before the buffer counts as having room; and how
+often the reserve is tried again."""
 
 SealerFactory = Callable[[Stream], Sealer | None]
 
@@ -148,6 +149,8 @@ class _Commit:
     """What happens within one transaction."""
 
     refused: list[Batch]
+    evict_first: bool
+    room_bytes: int = 0
     stored: list[Stored] = field(default_factory=list)
     dropped: Dropped = field(default_factory=Dropped)
     signed: list[int] = field(default_factory=list)
@@ -191,7 +194,9 @@ class Appender:
         self._unsaved_refusals = dict.fromkeys(map(int, Priority), 0)
         self._signed_s = dict.fromkeys(map(int, Priority), self._now_s() - CADENCE_S)
         self._unsigned: set[int] = set()
-        self._retry_s = self._evicted_s = 0.0
+        self._retry_s = self._evicted_s = self._reserve_s = 0.0
+        self._reserve_gone = False
+        self._room_bytes = 0  # what dropped frames made room for, on a full disk
         self._reserve = None if buffer.path is None else Reserve(buffer.path)
         if self._reserve is not None:
             self._reserve.ensure()
@@ -280,25 +285,33 @@ class Appender:
     # -- committing ----------------------------------------------------------------
 
     def _commit_batches(self, batches: list[Batch], mark: Mark | None) -> list[Stored]:
-        """Store batches, with less and less if the disk is full."""
-        if self.state is State.DISK_FULL and self._now_s() < self._retry_s:
-            return self._store_alerts(batches, mark)
-        try:
-            return self._store(batches, mark)
-        except QuotaFull:
-            raise
-        except StorageFull as first:
-            message = f"{first.message}: only alerts are kept"
-        if self._reserve is not None:
-            self._reserve.release()
+        """Store batches; on a full disk others give way for them, or they are refused."""
+        self._regain_reserve()
+        if not self._reserve_gone:
+            if self.state is State.DISK_FULL and self._now_s() < self._retry_s:
+                return self._store_alerts(batches, mark)
+            try:
+                return self._store(batches, mark)
+            except QuotaFull:
+                raise
+            except StorageFull:
+                self._reserve_gone = self._reserve is not None and self._reserve.release()
+                self._reserve_s = self._now_s() + SETTLED_S
         try:
             return self._store(batches, mark, evict_first=True)
         except QuotaFull:
             raise
-        except StorageFull:
+        except StorageFull as e:
             self._retry_s = self._now_s() + RETRY_S
-            self._enter(State.DISK_FULL, message)
+            self._enter(State.DISK_FULL, f"{e.message}: only alerts are kept")
         return self._store_alerts(batches, mark)
+
+    def _regain_reserve(self) -> None:
+        """Make the reserve again, if the disk has room: everything is taken from then on."""
+        now_s = self._now_s()
+        if self._reserve_gone and self._reserve is not None and now_s >= self._reserve_s:
+            self._reserve_gone = not self._reserve.ensure()
+            self._reserve_s = now_s + SETTLED_S
 
     def _store_alerts(self, batches: list[Batch], mark: Mark | None) -> list[Stored]:
         """Store the alerts, refuse the rest."""
@@ -330,15 +343,13 @@ class Appender:
         refused: Iterable[Batch] = (),
     ) -> list[Stored]:
         """Store batches in one transaction; after it, tell how things stand."""
-        work = _Commit(refused=list(refused))
+        work = _Commit(list(refused), evict_first)
         refusals = {lane: n for lane, n in self._unsaved_refusals.items() if n}
         with self.buffer.writing() as connection:
             stream = self._writing_stream(connection)
+            before = live_bytes(connection) if evict_first else 0
             if evict_first:
-                need = sum(needed_bytes(len(batch.packed)) for batch in batches)
-                target = live_bytes(connection) - need
-                priority = min((batch.lane for batch in batches), default=int(Priority.ALERT))
-                drop_oldest(self.buffer, connection, target, priority, work.dropped)
+                batches = self._let_give_way(connection, batches, work)
             for batch in batches:
                 self._append(connection, stream, batch, work)
             for lane in {made.lane for made in work.stored}:
@@ -350,10 +361,35 @@ class Appender:
             if mark is not None:
                 now_us = self.buffer.clock.unix_us()
                 save_position(connection, mark.source, self.table, mark.position, now_us)
+            if evict_first:
+                work.room_bytes = max(0, self._room_bytes + before - live_bytes(connection))
         for lane, n in refusals.items():
             self._unsaved_refusals[lane] -= n
         self._settle(work)
         return work.stored
+
+    def _let_give_way(
+        self, connection: Connection, batches: list[Batch], work: "_Commit"
+    ) -> list[Batch]:
+        """On a full disk: drop older frames, and take no more than they made room for.
+
+        Alerts are taken in any case: what the reserve gave up is theirs.
+        """
+        needs = {id(batch): needed_bytes(len(batch.packed)) for batch in batches}
+        before = live_bytes(connection)
+        priority = min((batch.lane for batch in batches), default=int(Priority.ALERT))
+        target = before + self._room_bytes - sum(needs.values())
+        drop_oldest(self.buffer, connection, target, priority, work.dropped)
+        room = self._room_bytes + before - live_bytes(connection)
+        taken = []
+        for batch in batches:
+            need = needs[id(batch)]
+            if batch.lane == Priority.ALERT or need <= room:
+                room -= need
+                taken.append(batch)
+            else:
+                work.refused.append(batch)
+        return taken
 
     def _settle(self, work: "_Commit") -> None:
         """After a commit: count, and say what state the buffer is in."""
@@ -365,22 +401,25 @@ class Appender:
         self.totals.dropped.msgs += work.dropped.msgs
         self._count_refused(work.refused)
         self._note_signed(work.signed)
+        self._room_bytes = work.room_bytes
         now_s = self._now_s()
         if self.state is State.DISK_FULL and now_s < self._retry_s:
             return
-        if work.refused:
+        if work.refused and work.evict_first:
+            self._enter(State.DISK_FULL, "the disk is full: only alerts are kept")
+        elif work.refused:
             self._enter(
                 State.ALERTS_ONLY,
                 "the buffer is full of what must not be dropped: routine readings are refused",
             )
         elif work.dropped.frames:
             self._evicted_s = now_s
-            self._enter(State.EVICTING, "the buffer is full: the oldest routine frames give way")
-        elif any(made.lane != Priority.ALERT for made in work.stored):
-            if self.state is State.DISK_FULL and self._reserve is not None:
-                self._reserve.ensure()
-            if self.state is not State.EVICTING or now_s - self._evicted_s > SETTLED_S:
-                self._enter(State.OK, "there is room again")
+            what = "disk" if work.evict_first else "buffer"
+            self._enter(State.EVICTING, f"the {what} is full: the oldest routine frames give way")
+        elif any(made.lane != Priority.ALERT for made in work.stored) and (
+            self.state is not State.EVICTING or now_s - self._evicted_s > SETTLED_S
+        ):
+            self._enter(State.OK, "there is room again")
 
     def _enter(self, state: State, message: str) -> None:
         if state is not self.state:

@@ -33,10 +33,12 @@ class Error(Exception):
     Attributes:
         code: SQLite's result code (8 bits), 0 if the error is none of SQLite's.
         extended: SQLite's extended result code.
+        errno: what the operating system said, for an I/O error; 0 otherwise.
     """
 
     code = 0
     extended = 0
+    errno = 0
 
 
 class InterfaceError(Error):
@@ -71,7 +73,7 @@ class NotSupportedError(DatabaseError):
     """DB-API: what this database cannot do."""
 
 
-def _translate(error: Exception) -> Error:
+def _translate(error: Exception, db: apsw.Connection | None = None) -> Error:
     """Turn what apsw raises into what SQLAlchemy expects."""
     made: Error
     if isinstance(error, TypeError):
@@ -86,15 +88,17 @@ def _translate(error: Exception) -> Error:
         made = OperationalError(f"{type(error).__name__}: {error}")
     made.code = getattr(error, "result", 0)
     made.extended = getattr(error, "extendedresult", made.code)
+    if db is not None and isinstance(error, apsw.IOError):
+        made.errno = db.system_errno
     return made
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(db: apsw.Connection | None = None) -> Iterator[None]:
     try:
         yield
     except (apsw.Error, TypeError) as e:
-        raise _translate(e) from e
+        raise _translate(e, db) from e
 
 
 class WriteLock(Protocol):
@@ -138,7 +142,7 @@ class Cursor:
         try:
             self._cursor.execute(sql, parameters)
         except (apsw.Error, TypeError) as e:
-            raise _translate(e) from e
+            raise _translate(e, db) from e
         finally:
             self._cursor.exec_trace = None  # a cycle would keep unfinished statements alive
         if self.description is None:
@@ -153,7 +157,7 @@ class Cursor:
         db = self.connection.db
         before = db.total_changes()
         self._forget()
-        with _translated():
+        with _translated(db):
             self._cursor.executemany(sql, rows)
         self.rowcount = db.total_changes() - before
         return self
@@ -161,22 +165,22 @@ class Cursor:
     # errors may show only while stepping, so the fetches translate too
     def fetchone(self) -> Any:
         """Give the next row or None."""
-        with _translated():
+        with _translated(self.connection.db):
             return next(self._cursor, None)
 
     def fetchmany(self, size: int | None = None) -> list[Any]:
         """Give up to `size` rows."""
-        with _translated():
+        with _translated(self.connection.db):
             return list(islice(self._cursor, self.arraysize if size is None else size))
 
     def fetchall(self) -> list[Any]:
         """Give all rows that are left."""
-        with _translated():
+        with _translated(self.connection.db):
             return list(self._cursor)
 
     def __iter__(self) -> Iterator[Any]:
         """Step over the rows that are left."""
-        with _translated():
+        with _translated(self.connection.db):
             yield from self._cursor
 
     def close(self) -> None:
@@ -220,7 +224,7 @@ class Connection:
         if self.write_lock is not None:
             self.write_lock.acquire()
         try:
-            with _translated():
+            with _translated(self.db):
                 self.db.execute("BEGIN IMMEDIATE")
         except BaseException:
             self._unlock()
@@ -237,7 +241,7 @@ class Connection:
     def _end(self, how: str) -> None:
         try:
             if self.db.in_transaction:
-                with _translated():
+                with _translated(self.db):
                     self.db.execute(how)
         finally:
             if not self.db.in_transaction:

@@ -10,6 +10,7 @@ execution option `dunes_reading`; a transaction that reads first and writes late
 would lose against another one.
 """
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -34,7 +35,7 @@ READING = "dunes_reading"
 # sqlite.org/rescode.html
 _PERM, _BUSY, _LOCKED, _READONLY = 3, 5, 6, 8
 _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 11, 13, 14, 26
-_IOERR_WRITE, _IOERR_SHMSIZE = 10 | (3 << 8), 10 | (19 << 8)
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class BufferDamaged(DataError):
@@ -191,7 +192,7 @@ def storage_error(error: DBAPIError, where: str) -> DunesError:
 
 def _sqlite_error(error: dbapi.Error, text: str, where: str) -> DunesError:
     code, folder = error.code, Path(where).parent
-    if error.extended in {_IOERR_WRITE, _IOERR_SHMSIZE}:
+    if error.errno in _NO_SPACE:  # SQLite itself says "full" for the first of them only
         code = _FULL
     if code == _CANTOPEN and not os.access(folder, os.W_OK):
         code = _PERM

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 RESERVE_BYTES = 4 * 1024 * 1024
-FREE_FACTOR = 4
+FREE_FACTOR = 2
 """Made (again) only where the disk has this many times its size free."""
 
 
