@@ -4,7 +4,7 @@ function __fish_dunes_path
     set -l path dunes
     for word in $words[2..]
         switch $path/$word
-            case dunes/init-starlink dunes/starlink-status dunes/mcp dunes/mcp/init dunes/mcp/sync dunes/mcp/ground-station dunes/mcp/ground-station/serve dunes/mcp/ground-station/enroll dunes/mcp/ground-station/revoke dunes/mcp/ground-station/list dunes/mcp/ground-station/status dunes/demo dunes/simulate-disconnect dunes/sim dunes/sim/up dunes/sim/status dunes/sim/down dunes/ingest dunes/query dunes/check-buffer dunes/keygen dunes/keys dunes/keys/list dunes/keys/show dunes/keys/export dunes/keys/rotate dunes/keys/verify dunes/keys/trust dunes/keys/revoke dunes/seal dunes/open dunes/sign dunes/verify dunes/status dunes/doctor dunes/markup-generate dunes/markup-validate dunes/maml dunes/maml/validate dunes/maml/fmt dunes/maml/new dunes/maml/show dunes/maml/schema dunes/apply-config dunes/log dunes/log/show dunes/log/prove dunes/log/verify dunes/config dunes/config/get dunes/config/set dunes/config/unset dunes/service dunes/completions dunes/help
+            case dunes/init-starlink dunes/starlink-status dunes/mcp dunes/mcp/init dunes/mcp/sync dunes/mcp/ground-station dunes/mcp/ground-station/serve dunes/mcp/ground-station/enroll dunes/mcp/ground-station/revoke dunes/mcp/ground-station/list dunes/mcp/ground-station/status dunes/mcp/ground-station/query dunes/mcp/ground-station/verify dunes/demo dunes/simulate-disconnect dunes/sim dunes/sim/up dunes/sim/status dunes/sim/down dunes/ingest dunes/query dunes/check-buffer dunes/keygen dunes/keys dunes/keys/list dunes/keys/show dunes/keys/export dunes/keys/rotate dunes/keys/verify dunes/keys/trust dunes/keys/revoke dunes/seal dunes/open dunes/sign dunes/verify dunes/status dunes/doctor dunes/markup-generate dunes/markup-validate dunes/maml dunes/maml/validate dunes/maml/fmt dunes/maml/new dunes/maml/show dunes/maml/schema dunes/apply-config dunes/log dunes/log/show dunes/log/prove dunes/log/verify dunes/config dunes/config/get dunes/config/set dunes/config/unset dunes/service dunes/completions dunes/help
                 set path $path/$word
         end
     end
@@ -107,6 +107,8 @@ complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station' -a en
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station' -a revoke -d 'Let a gateway write no more; what it wrote stays.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station' -a list -d 'List the gateways that may write, and those that may no more.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station' -a status -d 'Say what this ground station holds, by gateway, table and lane.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station' -a query -d 'Read received readings back, by gateway, device, kind, time and priority.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station' -a verify -d 'Verify every received frame of a table: chain, gaps, signatures.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station' -s h -l help -d 'Show this message and exit.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/serve' -l data -r -F -d 'The ground station\'s data directory.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/serve' -l listen -r -d 'Where to listen; port 0: any free one.'
@@ -162,6 +164,36 @@ complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/status
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/status' -l no-input -d 'Never ask; fail instead.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/status' -l schema -d 'Print the JSON Schema of --json and exit.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/status' -s h -l help -d 'Show this message and exit.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/query' -l data -r -F -d 'The ground station\'s data directory.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/query' -l table -r -a '(dunes complete-names tables 2>/dev/null)' -d 'Which table or buffer.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/query' -l device -r -d 'Only this device.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/query' -l kind -r -d 'Only this kind, e.g. co2.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/query' -l since -r -d 'Not older: an age, or RFC 3339.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/query' -l until -r -d 'Older: an age, or RFC 3339.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/query' -l priority -r -a 'alert warning routine' -d 'Only readings this urgent.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/query' -l gateway -r -d 'Only this gateway\'s.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/query' -l limit -r -d 'At most so many; 0: all.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/query' -l after -r -d 'Go on after an earlier answer.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/query' -l format -r -a 'table json csv' -d 'How to print them.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/query' -l json -d 'Print the result as JSON.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/query' -s q -l quiet -d 'Say less.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/query' -s v -l verbose -d 'Say more; twice: still more.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/query' -l color -r -a 'auto always never' -d 'Colour the output.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/query' -l log-format -r -a 'text json' -d 'Notes on stderr as text or json.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/query' -l no-input -d 'Never ask; fail instead.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/query' -l schema -d 'Print the JSON Schema of --json and exit.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/query' -s h -l help -d 'Show this message and exit.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/verify' -l data -r -F -d 'The ground station\'s data directory.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/verify' -l table -r -a '(dunes complete-names tables 2>/dev/null)' -d 'Which table or buffer.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/verify' -l deep -d 'Open and read every frame too, not only its hash.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/verify' -l json -d 'Print the result as JSON.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/verify' -s q -l quiet -d 'Say less.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/verify' -s v -l verbose -d 'Say more; twice: still more.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/verify' -l color -r -a 'auto always never' -d 'Colour the output.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/verify' -l log-format -r -a 'text json' -d 'Notes on stderr as text or json.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/verify' -l no-input -d 'Never ask; fail instead.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/verify' -l schema -d 'Print the JSON Schema of --json and exit.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/ground-station/verify' -s h -l help -d 'Show this message and exit.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/demo' -l site -r -d 'Which story: lunar or mars.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/demo' -l keep -d 'Leave its files, to look at afterwards.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/demo' -l json -d 'Print the result as JSON.'
