@@ -239,11 +239,12 @@ class GroundStation:
                 lanes = {}
                 for lane in LANES:
                     row = ledger.lane(lane)
+                    frames, readings = ledger.above(lane)
                     heads = stored_heads(connection, stream.id, lane)
                     lanes[lane] = LaneOnGround(
                         lane_receipt(ledger.cum(lane), ledger.held(lane)),
-                        row.frames,
-                        row.msgs,
+                        row.frames + frames,
+                        row.msgs + readings,
                         row.dropped_msgs,
                         heads[0] if heads else None,
                     )

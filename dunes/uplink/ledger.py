@@ -1,8 +1,8 @@
 """One stream of the ground station's database, as the receiver sees it.
 
-The ground station's lane counters: `next_no`, `next_msg` and `head_hash` stand where
-the complete part ends, as `cum_*` do; `frames`, `msgs` and `size_bytes` count all that
-is stored, also above a gap.
+The ground station's lane counters (`frames`, `msgs`, `size_bytes`, `next_no`, `next_msg`,
+`head_hash`) count the complete part of a lane, up to `cum_*`. What is stored above a gap
+is in `held`, and is counted when the gap closes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from dunes.buffer import schema
-from dunes.buffer.frame import Frame, parse_header
+from dunes.buffer.frame import HEADER_BYTES, Frame, parse_header
 from dunes.buffer.heads import store_head
 from dunes.buffer.read import tombstones
 from dunes.buffer.records import Head, Tombstone
@@ -40,6 +40,18 @@ _NUMBERS = Prepared(
     .where(*_IN_LANE, _F.no > bindparam("after_no"))
     .order_by(_F.no)
     .limit(bindparam("page"))
+)
+_SUM = Prepared(
+    select(
+        func.count(),
+        func.coalesce(func.sum(_F.n), 0),
+        func.coalesce(func.sum(HEADER_BYTES + func.length(_F.body)), 0),
+    ).where(*_IN_LANE, _F.no > bindparam("after_no"), _F.no <= bindparam("up_to_no"))
+)
+_ABOVE = Prepared(
+    select(func.count(), func.coalesce(func.sum(_F.n), 0)).where(
+        *_IN_LANE, _F.no > bindparam("after_no")
+    )
 )
 _LAST = Prepared(select(func.max(_F.ts_max)).where(*_IN_LANE))
 _ADD = Prepared(insert(schema.frame))
@@ -109,8 +121,20 @@ class SqlLedger:
 
     def set_cum(self, lane: int, cum: Cum) -> None:
         """Say how far it is complete now."""
-        self._cums[lane] = cum
-        self.held(lane).remove(0, cum.no)
+        before, self._cums[lane] = self.cum(lane), cum
+        held = self.held(lane)
+        held.remove(0, cum.no)
+        row = _SUM(
+            self.connection,
+            stream_id=self.stream.id,
+            lane_no=lane,
+            after_no=before.no,
+            up_to_no=cum.no,
+        ).one()
+        counts = self._counts.setdefault(lane, _Counts())
+        counts.frames += int(row[0])
+        counts.msgs += int(row[1])
+        counts.size_bytes += int(row[2])
         self.buffer.update_lane(
             self.connection,
             self.stream.id,
@@ -149,6 +173,16 @@ class SqlLedger:
         found.update((t.from_no, t.to_no) for t in self._tombs_after(lane, cum.no))
         found.remove(0, cum.no)
         return found
+
+    def above(self, lane: int) -> tuple[int, int]:
+        """Count (frames, readings) that are stored above the complete part."""
+        row = _ABOVE(
+            self.connection,
+            stream_id=self.stream.id,
+            lane_no=lane,
+            after_no=self.cum(lane).no,
+        ).one()
+        return int(row[0]), int(row[1])
 
     def last_us(self, lane: int) -> int | None:
         """Give the time of the lane's newest reading; None if there is none."""
@@ -210,13 +244,15 @@ class SqlLedger:
             body=frame.body,
         )
         counts = self._counts.setdefault(header.lane, _Counts())
-        counts.frames += 1
-        counts.msgs += header.n
-        counts.size_bytes += len(frame.header_bytes) + len(frame.body)
-        if header.no in held or header.no <= self.cum(header.lane).no:
+        complete = header.no <= self.cum(header.lane).no
+        if complete or header.no in held:
             # a tombstone has this number: the data came after all
             counts.dropped_frames -= 1
             counts.dropped_msgs -= header.n
+        if complete:
+            counts.frames += 1
+            counts.msgs += header.n
+            counts.size_bytes += len(frame.header_bytes) + len(frame.body)
         else:
             held.add(header.no, header.no)
 

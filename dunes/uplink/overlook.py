@@ -40,7 +40,7 @@ class LaneRow:
         epochs: how many streams.
         frames: stored.
         readings: stored.
-        complete_readings: up to where nothing is missing, over all epochs.
+        complete_readings: of those, below the first gap.
         dropped_readings: declared dropped by the gateway, and never delivered.
         missing_frames: gaps that the gateway still owes.
         last_at: time of the newest reading, RFC 3339; empty if there is none.
@@ -147,6 +147,7 @@ def _lanes(buffer: Buffer) -> list[LaneRow]:
                 held = ledger.held(priority)
                 top = held.last or lane.cum_no
                 missing = top - lane.cum_no - held.count()
+                frames, readings = ledger.above(priority)
                 last_us = ledger.last_us(priority)
                 key = stream.gateway, stream.table, int(priority)
                 old = found.get(key)
@@ -155,9 +156,9 @@ def _lanes(buffer: Buffer) -> list[LaneRow]:
                     stream.table,
                     priority.name.lower(),
                     1 + (old.epochs if old else 0),
-                    lane.frames + (old.frames if old else 0),
-                    lane.msgs + (old.readings if old else 0),
-                    lane.cum_msg + (old.complete_readings if old else 0),
+                    lane.frames + frames + (old.frames if old else 0),
+                    lane.msgs + readings + (old.readings if old else 0),
+                    lane.msgs + (old.complete_readings if old else 0),
                     lane.dropped_msgs + (old.dropped_readings if old else 0),
                     missing + (old.missing_frames if old else 0),
                     max(old.last_at if old else "", rfc3339(last_us) if last_us else ""),

@@ -287,14 +287,8 @@ class Sender:
         if epoch not in self._receipt_no:
             return False
         known = self._receipt_no[epoch]
-        asked = [no for e, _, no in self._asks.values() if e == epoch]
-        if receipt.receipt_no < known and asked and receipt.receipt_no < min(asked):
-            raise GroundWentBack(
-                f"the ground station acknowledged more before: receipt {known} is stored here, "
-                f"it now gives {receipt.receipt_no}; its store was set back",
-                hint="restore the ground station's newest copy; nothing was deleted here",
-            )
         mine = {n: lane for (e, n), lane in self.lanes.items() if e == epoch}
+        self._refuse_set_back(receipt, mine)
         judge_receipt(receipt, mine, own_hashes)
         if receipt.receipt_no < known:
             return False
@@ -308,6 +302,21 @@ class Sender:
         for lane in mine.values():
             lane.settle(self._flying(lane))
         return receipt.receipt_no > known
+
+    def _refuse_set_back(self, receipt: Receipt, mine: Mapping[int, Lane]) -> None:
+        """Refuse a receipt of a ground station that forgot what it had acknowledged."""
+        known = self._receipt_no[receipt.epoch]
+        asked = [no for e, _, no in self._asks.values() if e == receipt.epoch]
+        older = bool(asked) and receipt.receipt_no < min(asked)
+        less = receipt.receipt_no >= known and any(
+            said.cum < mine[number].cum for number, said in receipt.lanes.items() if number in mine
+        )
+        if older or less:
+            raise GroundWentBack(
+                f"the ground station acknowledged more before: receipt {known} is stored here, "
+                f"it now gives {receipt.receipt_no} with less; its store was set back",
+                hint="restore the ground station's newest copy; nothing was deleted here",
+            )
 
     # -- what to do -----------------------------------------------------------------------
 

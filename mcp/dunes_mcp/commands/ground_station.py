@@ -25,6 +25,14 @@ COMMANDS: dict[str, Entry] = {
         "dunes_mcp.commands.ground_status:status",
         "Say what this ground station holds, by gateway, table and lane.",
     ),
+    "query": Entry(
+        "dunes_mcp.commands.ground_query:query",
+        "Read received readings back, by gateway, device, kind, time and priority.",
+    ),
+    "verify": Entry(
+        "dunes_mcp.commands.ground_query:verify",
+        "Verify every received frame of a table: chain, gaps, signatures.",
+    ),
 }
 
 app = lazy_app("ground-station", ABOUT, COMMANDS, top=False)

@@ -183,6 +183,14 @@ def test_a_ground_station_that_forgot_is_told_so():
         sender.on_receipt(receipt(3, l2=(100, (), 100)), {2: HASH}, 0.1)
 
 
+def test_a_newer_receipt_with_less_is_one_of_a_store_that_was_set_back():
+    sender = make(routine=300, receipt_no=7, cum=200)
+    sender.on_link(up=True, now_s=0.0)
+    sender.next_send(0.0)
+    with pytest.raises(GroundWentBack, match="with less"):
+        sender.on_receipt(receipt(8, l2=(100, (), 100)), {2: HASH}, 0.1)
+
+
 def test_a_peer_that_accepts_and_does_not_store_is_found_out():
     sender = flowing(routine=100)
 
