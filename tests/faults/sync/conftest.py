@@ -215,13 +215,14 @@ def gateway(make_gateway, ground):
 @pytest.fixture
 def impostor(loop, ground):
     """Serve fixed bytes, over the ground station's own TLS, in answer to any request."""
-    servers = []
+    servers, tasks = [], set()
 
     def make(answer):
-        """`answer(head, count)` gives the raw response to a request's head, and to the n-th."""
+        """`answer(head, count)` gives the raw response to the n-th request; None: silence."""
         count = [0]
 
         async def handle(reader, writer):
+            tasks.add(asyncio.current_task())
             with contextlib.suppress(OSError, asyncio.IncompleteReadError, ssl.SSLError):
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = [
@@ -232,9 +233,14 @@ def impostor(loop, ground):
                 if length:
                     await reader.readexactly(length[0])
                 count[0] += 1
-                writer.write(answer(head, count[0]))
-                await writer.drain()
-                writer.close()
+                body = answer(head, count[0])
+                if body is None:
+                    await reader.read()  # until the other side has had enough
+                else:
+                    writer.write(body)
+                    await writer.drain()
+            writer.close()
+            with contextlib.suppress(OSError, ssl.SSLError):
                 await writer.wait_closed()
 
         async def start():
@@ -254,5 +260,6 @@ def impostor(loop, ground):
         for server in servers:
             server.close()
             await server.wait_closed()
+        await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10)
 
     loop.run(stop())
