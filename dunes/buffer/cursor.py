@@ -16,7 +16,9 @@ MARK_MAX_BYTES = 1024
 _C = schema.source_cursor.c
 _OF = (_C.source == bindparam("of_source"), _C.table_name == bindparam("of_table"))
 _SELECT = Prepared(
-    select(_C.device, _C.inode, _C.offset, _C.line, _C.mark, _C.mark_len).where(*_OF)
+    select(_C.device, _C.inode, _C.offset, _C.line, _C.mark, _C.mark_len, _C.updated_us).where(
+        *_OF
+    )
 )
 _DELETE = Prepared(delete(schema.source_cursor).where(*_OF))
 _INSERT = Prepared(insert(schema.source_cursor))
@@ -34,6 +36,7 @@ class Position:
         mark: SHA-256 of the file's first `mark_len` bytes: the inode may be another
             file's by now.
         mark_len: at most 1024 and at most `offset`.
+        seen_us: when it was stored; filled in by `load_position`.
     """
 
     device: int
@@ -42,6 +45,7 @@ class Position:
     line: int
     mark: bytes
     mark_len: int
+    seen_us: int = 0
 
 
 def signed64(number: int) -> int:

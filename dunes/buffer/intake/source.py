@@ -8,7 +8,6 @@ import os
 import re
 import select
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -20,6 +19,11 @@ from dunes.errors import Denied, NotFound, StorageError
 CHUNK_BYTES = 64 * 1024
 POLL_S = 0.1
 """How often a followed file is looked at."""
+TRIES = 20
+"""How often the names beside a rotating file are looked at until they stand still."""
+RENAME_S = 0.01
+"""How long to wait between two looks, when resuming."""
+ROTATED, CUT = "was rotated", "was cut and written anew"
 _ROTATED = re.compile(r"[.-][0-9][0-9T:._-]*")
 """What rotation appends to a name: a number or a date."""
 
@@ -168,11 +172,17 @@ class FollowedFile:
         self._wake = wake
         self._file: _File | None = None
         self._fresh = False
+        self._leaving = ""
         if position is not None:
             self._resume(position)
 
     def read(self, timeout_s: float) -> Said:
-        """Read what was added, or say that another file begins."""
+        """Read what was added, or say that another file begins.
+
+        After NEXT, `position` is still one in the old file, until the next call.
+        """
+        if self._leaving and not self._advance():
+            return self._wait(timeout_s)
         if self._file is None and not self._open_first():
             return self._wait(timeout_s)
         file = self._need()
@@ -183,7 +193,7 @@ class FollowedFile:
         if note is None:
             return self._wait(timeout_s)
         # rotation renames first: what was added in between is still the old file's
-        return self._read(file) or self._turn_over(file, note)
+        return self._read(file) or self._leave(note)
 
     def first_line(self) -> bytes:
         """Give the file's first line (a CSV header)."""
@@ -227,7 +237,7 @@ class FollowedFile:
             self._fresh = False
             return None
         if not self._fresh and not self._same_beginning(file):
-            return self._turn_over(file, "was cut and written anew")
+            return self._leave(CUT)
         self._fresh = True
         if len(file.head) < MARK_MAX_BYTES and file.offset == len(file.head):
             file.head += data[: MARK_MAX_BYTES - len(file.head)]
@@ -262,80 +272,132 @@ class FollowedFile:
         except OSError as e:
             raise open_error(self.path, e) from e
         if (status.st_dev, status.st_ino) != (file.device, file.inode):
-            return "was rotated"
-        return "was cut and written anew" if status.st_size < file.offset else None
+            return ROTATED
+        return CUT if status.st_size < file.offset else None
 
-    def _turn_over(self, file: _File, note: str) -> Said:
-        """Open what comes after the present file."""
-        following = self._after(file)
-        try:
-            self._file = _File.open(following)
-        except FileNotFoundError:
-            return Said(What.IDLE)  # rotated again meanwhile
-        except OSError as e:
-            raise open_error(following, e) from e
-        file.close()
-        self.started = self.line = 0
-        return Said(What.NEXT, note=f"{self.path} {note}; going on with {following.name}")
+    def _leave(self, note: str) -> Said:
+        """Say that the present file is over; `_advance` opens what comes after it."""
+        self._leaving = note
+        return Said(What.NEXT, note=f"{self.path} {note}")
 
-    def _after(self, file: _File) -> Path:
-        """Say which file comes after the present one: the next rotated one, or the newest."""
-        found = False
+    def _advance(self) -> bool:
+        """Open what comes after the present file; False where it is not there yet.
+
+        Rotation may go on while we look: a file counts only if it still is, once it is
+        open, the one that was meant.
+        """
+        old = self._need()
+        for _ in range(TRIES):
+            try:
+                new = self._open_following(old)
+            except FileNotFoundError:
+                return False
+            except OSError as e:
+                raise open_error(self.path, e) from e
+            if new is not None:
+                old.close()
+                self._file, self._leaving, self._fresh = new, "", False
+                self.started = self.line = 0
+                return True
+        return False
+
+    def _open_following(self, old: _File) -> _File | None:
+        """Open the file after `old`; None if names were changed meanwhile."""
+        if self._leaving == CUT:
+            return _File.open(self.path)
+        path, wanted = self._after(old)
+        new = _File.open(path)
+        if wanted is None:  # the growing file: nothing may have come in between
+            path, wanted = self._after(old)
+            wanted = (new.device, new.inode) if path == self.path and wanted is None else (0, 0)
+        if (new.device, new.inode) != wanted:
+            new.close()
+            return None
+        return new
+
+    def _after(self, file: _File) -> tuple[Path, tuple[int, int] | None]:
+        """Say which file comes after the present one: the next rotated one, or the newest.
+
+        Returns:
+            Its path and, for a rotated one, its device and inode.
+        """
         mtime_ns = os.fstat(file.descriptor).st_mtime_ns
-        newer = None
-        for path, status in self._rotated():
-            if found:
-                return path
-            if (status.st_dev, status.st_ino) == (file.device, file.inode):
-                found = True
-            elif newer is None and status.st_mtime_ns > mtime_ns:
-                newer = path
-        return self.path if found or newer is None else newer
+        rows = self._rotated()
+        ids = [identity for _, identity, _ in rows]
+        own = (file.device, file.inode)
+        if own in ids:
+            later = rows[ids.index(own) + 1 :]
+        else:  # it is the growing one, or was deleted
+            later = [row for row in rows if row[2] > mtime_ns]
+        return (later[0][0], later[0][1]) if later else (self.path, None)
 
-    def _rotated(self) -> Iterator[tuple[Path, os.stat_result]]:
-        """Give the rotated files beside the growing one, oldest first."""
-        rows = []
+    def _rotated(self) -> list[tuple[Path, tuple[int, int], int]]:
+        """Give the rotated files beside the growing one, oldest first.
+
+        Each with its device and inode and the time of its last change. A listing that
+        was made while names changed may miss a file, so two have to agree.
+        """
+        before: list[tuple[Path, tuple[int, int], int]] | None = None
+        for _ in range(TRIES):
+            rows = self._list_rotated()
+            if rows == before:
+                break
+            before = rows
+        return before or []
+
+    def _list_rotated(self) -> list[tuple[Path, tuple[int, int], int]]:
+        rows: list[tuple[Path, tuple[int, int], int]] = []
         try:
             for entry in os.scandir(self.path.parent):
                 name = entry.name
                 if name.startswith(self.path.name) and _ROTATED.fullmatch(
                     name[len(self.path.name) :]
                 ):
-                    rows.append((Path(entry.path), entry.stat()))
-        except OSError:
-            rows = []  # rotated again while we looked: the next poll sees it
-        rows.sort(key=lambda row: row[1].st_mtime_ns)
-        yield from rows
+                    status = Path(entry.path).stat()
+                    identity = (status.st_dev, status.st_ino)
+                    rows.append((Path(entry.path), identity, status.st_mtime_ns))
+        except FileNotFoundError:
+            return []  # renamed while we looked: the two listings will not agree
+        except OSError as e:
+            raise open_error(self.path.parent, e) from e
+        rows.sort(key=lambda row: (row[2], row[1]))
+        return rows
 
     # -- resuming ------------------------------------------------------------------
 
     def _resume(self, position: Position) -> None:
         """Find the file that was read before, under whatever name it has now."""
-        rotated = list(self._rotated())
-        for path in [self.path, *(path for path, _ in rotated)]:
-            try:
-                file = _File.open(path, position.offset)
-            except OSError:
-                continue
-            same = (signed64(file.device), signed64(file.inode)) == (
-                position.device,
-                position.inode,
-            )
-            size = os.fstat(file.descriptor).st_size
-            if same and size >= position.offset:
-                head = file.head[: position.mark_len]
-                if len(head) == position.mark_len and mark_of(head) == position.mark:
-                    self._file = file
-                    self.started, self.line = position.offset, position.line
+        for _ in range(TRIES):
+            rotated = self._rotated()
+            for path in [self.path, *(path for path, _, _ in rotated)]:
+                if self._resume_at(path, position):
                     return
-            file.close()
-            if same:
-                self.notes.append(f"{self.path} was cut and written anew; it is read from 0")
-                self._file = _File.open(path)
-                return
+            select.select([self._wake], [], [], RENAME_S)
         self.notes.append(
             f"the file that was read up to byte {position.offset} is gone; what it had after "
             "that is missing"
         )
-        if rotated:
-            self._file = _File.open(rotated[0][0])
+        # what was rotated since then was not read
+        newer = [path for path, _, mtime_ns in rotated if mtime_ns > position.seen_us * 1000]
+        if newer:
+            self._file = _File.open(newer[0])
+
+    def _resume_at(self, path: Path, position: Position) -> bool:
+        """Take a file up again if it is the one."""
+        try:
+            file = _File.open(path, position.offset)
+        except OSError:
+            return False
+        if (signed64(file.device), signed64(file.inode)) != (position.device, position.inode):
+            file.close()
+            return False
+        head = file.head[: position.mark_len]
+        grown = os.fstat(file.descriptor).st_size >= position.offset
+        if grown and len(head) == position.mark_len and mark_of(head) == position.mark:
+            self.started, self.line = position.offset, position.line
+        else:
+            self.notes.append(f"{self.path} {CUT}; it is read from its start")
+            os.lseek(file.descriptor, 0, os.SEEK_SET)
+            file.offset = 0
+        self._file = file
+        return True
