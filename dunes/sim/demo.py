@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +122,9 @@ class Demo:
         self.inputs(self.folder)
         try:
             for line in STORIES[self.site]:
-                if not self._step(line, environ):
+                site = self._site(environ)
+                ground = site.ground_data if site is not None else "ground"
+                if not self._step(replace(line, typed=line.typed.format(ground=ground)), environ):
                     break
                 if line.typed.startswith("dunes sim up"):
                     self._measure_rate(environ)

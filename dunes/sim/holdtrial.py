@@ -12,12 +12,14 @@ from typing import NamedTuple
 from dunes.buffer.ack import last_receipt
 from dunes.buffer.store import Buffer, open_buffer
 from dunes.clock import SYSTEM_CLOCK, US_PER_S
+from dunes.crypto.identity import load_identity
 from dunes.settings import Settings
 from dunes.sim.gatewayview import GatewayView
 from dunes.sim.helpers import Helpers
 from dunes.sim.outage import AlertFigures, OutageReport, Progress
 from dunes.uplink.hold import clear_hold, set_hold
 from dunes.uplink.receipt import parse_receipt
+from dunes.uplink.target import gateway_name
 
 LOOK_S = 0.5
 TELL_S = 1.0
@@ -69,8 +71,9 @@ class HoldTrial:
     _told_s: float = 0.0
 
     def __post_init__(self) -> None:
-        """Open the buffer."""
-        self._buffer = open_buffer(self.settings, create=False)
+        """Open the buffer; what another gateway's name wrote there is not ours to send."""
+        gateway = gateway_name(self.settings, load_identity(self.settings.paths).kid)
+        self._buffer = open_buffer(self.settings, gateway, create=False)
         self.table = self._buffer.need_table(self.table)
         self._gateway = GatewayView(self.settings, self.table)
         self._helpers = Helpers(self.settings, self.table, self.destination)
@@ -130,7 +133,7 @@ class HoldTrial:
 
     def _account(self) -> dict[LanePlace, LaneAccount]:
         found = {}
-        for stream in self._buffer.streams(self.table):
+        for stream in self._buffer.streams(self.table, self._buffer.gateway):
             with self._buffer.reading() as connection:
                 for number, lane in self._buffer.lanes(connection, stream).items():
                     found[LanePlace(stream.id, number)] = LaneAccount(
@@ -141,7 +144,7 @@ class HoldTrial:
     def _acked(self) -> dict[LanePlace, int]:
         """Give the last reading that the destination's newest receipt vouches for, by lane."""
         found = {}
-        for stream in self._buffer.streams(self.table):
+        for stream in self._buffer.streams(self.table, self._buffer.gateway):
             with self._buffer.reading() as connection:
                 newest = last_receipt(connection, stream.id, self.destination)
             if newest is not None:

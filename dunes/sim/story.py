@@ -8,7 +8,7 @@ class Line:
     """One line of a story.
 
     Attributes:
-        typed: the command.
+        typed: the command; `{ground}` stands for the ground station's data directory.
         needs: a file of the examples that it reads; empty if none.
         timeout_s: what it may take.
     """
@@ -41,7 +41,7 @@ STORIES: dict[str, tuple[Line, ...]] = {
         Line(f"{OUTAGE} --duration 10m --speed 60", timeout_s=240.0),
         Line("dunes check-buffer --table lunar_telemetry"),
         Line("mcp sync --buffer lunar-data --destination earth-gs", timeout_s=90.0),
-        Line("mcp ground-station verify"),
+        Line("mcp ground-station verify --table lunar_telemetry --data {ground}"),
         Line("dunes sim down"),
     ),
     "mars": (
@@ -57,7 +57,7 @@ STORIES: dict[str, tuple[Line, ...]] = {
         Line(f"{OUTAGE} --duration 10m --speed 60", timeout_s=240.0),
         Line("dunes check-buffer --table mars_telemetry"),
         Line("mcp sync --buffer mars-data --destination earth-gs", timeout_s=90.0),
-        Line("mcp ground-station verify"),
+        Line("mcp ground-station verify --table mars_telemetry --data {ground}"),
         Line("dunes sim down"),
     ),
 }

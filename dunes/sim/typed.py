@@ -7,9 +7,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from dunes.sim.leash import MODULES
 
 OUTPUT_MAX_BYTES = 64 * 1024
 STOP_S = 10.0
@@ -17,30 +19,19 @@ STOP_S = 10.0
 TIMED_OUT = 124
 """The exit status of a command that took too long, as of timeout(1)."""
 
-KEYGEN = "import sys; from dunes.keygen_cli import main; sys.exit(main())"
-
-TOOLS: Mapping[str, Sequence[str]] = {
-    "dunes": ("-m", "dunes"),
-    "mcp": ("-m", "dunes", "mcp"),
-    "dunes-mcp": ("-m", "dunes", "mcp"),
-    "torgo": ("-m", "dunes", "torgo"),
-    "arachnid": ("-m", "dunes", "arachnid"),
-    "sakina": ("-m", "dunes", "sakina"),
-    "qiskit": ("-c", KEYGEN),
-}
-"""How this interpreter runs each program: the names on PATH may be somebody else's."""
-
 
 def argv_of(typed: str) -> list[str]:
     """Give the arguments that run a typed line with this interpreter.
+
+    The names on PATH may be somebody else's; and what runs so ends with us.
 
     Raises:
         ValueError: it begins with no program of the house.
     """
     first, *rest = shlex.split(typed)
-    if first not in TOOLS:
+    if first not in MODULES:
         raise ValueError(f"{first} is no program of the house")
-    return [sys.executable, *TOOLS[first], *rest]
+    return [sys.executable, "-m", "dunes.sim.leash", str(os.getpid()), first, *rest]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """`dunes simulate-disconnect` on the simulated site, with programs that fail on purpose."""
 
-import fcntl
 import json
 import os
 import signal
@@ -243,6 +242,7 @@ def test_ctrl_c_restores_the_sky_and_tells_what_is_so_far(world):
 
 
 def test_an_outage_whose_rehearsal_is_killed_ends_by_itself(world):
+    feed = running_site(world.paths).telemetry["lunar_telemetry"]
     trial = world.start(
         "simulate-disconnect", "--duration", "3m", "--speed", "60",
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -255,28 +255,30 @@ def test_an_outage_whose_rehearsal_is_killed_ends_by_itself(world):
         assert time.monotonic() < begin_s + 10
         time.sleep(0.05)
     world.control.request_speed(1.0)
-    end_orphans(world)
-
-
-def end_orphans(world):
-    """End the ingest and sync that a killed rehearsal left behind, by their locks."""
-    feed = running_site(world.paths).telemetry["lunar_telemetry"]
-    (sync,) = world.paths.runtime.glob("sync-lunar_telemetry-*.lock")
-    pids = {int(sync.read_text())}
-    with (world.paths.runtime / sync.name).open() as lock, pytest.raises(BlockingIOError):
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                argv = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if b"--follow" in argv and feed.encode() in argv:
-                pids.add(int(entry.name))
-    for pid in pids:
-        os.kill(pid, signal.SIGTERM)
+    # ingest and sync, which it had started, have ended with it
     while not world.nobody_follows(feed):
+        assert time.monotonic() < begin_s + 20
         time.sleep(0.05)
+
+
+def test_a_site_that_dies_in_the_outage_is_an_error_not_a_verdict(world):
+    with world.start(
+        "simulate-disconnect", "--duration", "1h", "--speed", "60",
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as trial:  # fmt: skip
+        world.wait_for_cut()
+        site = running_site(world.paths)
+        os.kill(site.pid, signal.SIGKILL)
+        output, said = trial.communicate(timeout=60)
+
+    assert (69, "") == (trial.returncode, output)
+    assert "the simulated site does not answer" in said
+    assert world.nobody_follows(site.telemetry["lunar_telemetry"])
+    # the story goes on where it broke off: nothing is lost, nothing comes twice
+    up(world.paths, "lunar")
+    world.control.request_link(LinkRequest(one_way_delay_s=0.02, jitter_s=0.0))
+    done, report = world.outage(duration="1m")
+    assert (0, True) == (done.returncode, report["passed"]), done.stderr
 
 
 @pytest.mark.parametrize(
