@@ -13,22 +13,6 @@ COMMANDS: dict[str, Entry] = {
         "dunes.commands.starlink_status:starlink_status",
         "Say whether the Starlink link is up, and why not.",
     ),
-    "mcp": Entry(
-        "dunes_mcp.cli:app",
-        "Connect a gateway to its ground station, and bring its readings there once each.",
-    ),
-    "demo": Entry(
-        "dunes.commands.demo:demo",
-        "Show the guide's story on the simulated site, and measure what it promises.",
-    ),
-    "simulate-disconnect": Entry(
-        "dunes.commands.simulate_disconnect:simulate_disconnect",
-        "Rehearse a link outage, and judge by the ground station what it did.",
-    ),
-    "sim": Entry(
-        "dunes.commands.sim:app",
-        "Run a simulated site: Starlink, sensors and a ground station on this machine.",
-    ),
     "ingest": Entry(
         "dunes.commands.ingest:ingest",
         "Take readings into the buffer: JSON, JSON Lines or CSV, from a file or pipe.",
@@ -40,6 +24,30 @@ COMMANDS: dict[str, Entry] = {
     "check-buffer": Entry(
         "dunes.commands.check_buffer:check_buffer",
         "Verify every frame of a buffer table: chain, gaps, tail, signatures.",
+    ),
+    "mcp": Entry(
+        "dunes_mcp.cli:app",
+        "Connect a gateway to its ground station, and bring its readings there once each.",
+    ),
+    "status": Entry(
+        "dunes.commands.status:status",
+        "Say how things stand: link, mesh, what is queued, what was delivered.",
+    ),
+    "doctor": Entry(
+        "dunes.commands.doctor:doctor",
+        "Examine this gateway: scripts, clock, disk, database, keys, radio, router.",
+    ),
+    "simulate-disconnect": Entry(
+        "dunes.commands.simulate_disconnect:simulate_disconnect",
+        "Rehearse a link outage, and judge by the ground station what it did.",
+    ),
+    "sim": Entry(
+        "dunes.commands.sim:app",
+        "Run a simulated site: Starlink, sensors and a ground station on this machine.",
+    ),
+    "demo": Entry(
+        "dunes.commands.demo:demo",
+        "Show the guide's story on the simulated site, and measure what it promises.",
     ),
     "keygen": Entry(
         "dunes.commands.keygen:keygen",
@@ -65,13 +73,13 @@ COMMANDS: dict[str, Entry] = {
         "dunes.commands.verify:verify",
         "Check who signed or sealed a file, with public keys alone.",
     ),
-    "status": Entry(
-        "dunes.commands.status:status",
-        "Say how things stand: link, mesh, what is queued, what was delivered.",
+    "maml": Entry(
+        "dunes.commands.maml:app",
+        "Read, check and write MAML documents; nothing in them is run.",
     ),
-    "doctor": Entry(
-        "dunes.commands.doctor:doctor",
-        "Examine this gateway: scripts, clock, disk, database, keys, radio, router.",
+    "apply-config": Entry(
+        "dunes.commands.apply_config:apply_config",
+        "Put the values of a config.maml into this gateway's settings.",
     ),
     "markup-generate": Entry(
         "dunes.commands.markup_generate:markup_generate",
@@ -80,14 +88,6 @@ COMMANDS: dict[str, Entry] = {
     "markup-validate": Entry(
         "dunes.commands.markup_validate:markup_validate",
         "Say what a .mu receipt proves, and give its source back.",
-    ),
-    "maml": Entry(
-        "dunes.commands.maml:app",
-        "Read, check and write MAML documents; nothing in them is run.",
-    ),
-    "apply-config": Entry(
-        "dunes.commands.apply_config:apply_config",
-        "Put the values of a config.maml into this gateway's settings.",
     ),
     "log": Entry(
         "dunes.commands.log:app",
