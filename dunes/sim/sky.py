@@ -89,6 +89,8 @@ class Sky:
         """
         listener = socket.create_server((host, port), backlog=128)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BYTES)
+        # inherited by what is accepted; asyncio sets it only where the protocol is named
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.setblocking(False)
 
         def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
