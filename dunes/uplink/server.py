@@ -434,10 +434,14 @@ async def serving(
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=CONNECTIONS_MAX)
+        listener = socket.create_server((host, port), family=family, backlog=CONNECTIONS_MAX)
     except OSError as e:
         raise UsageError(
             f"cannot listen on {host}:{port}: {e.strerror}",
             hint="choose another --listen HOST:PORT",
             code="cannot-listen",
         ) from e
+    # asyncio sets this only on sockets made with an explicit protocol number; accepted
+    # ones inherit it. Without it each answer waits 40 ms for a delayed acknowledgement
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
