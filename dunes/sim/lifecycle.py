@@ -21,6 +21,9 @@ START_S = 40.0
 
 STOP_S = 10.0
 KILL_S = 5.0
+GONE_S = 2.0
+"""A killed process is gone within this."""
+
 LOG_LINES = 15
 LOG_BYTES = 1_000_000
 
@@ -79,7 +82,12 @@ def up(
     load_definition(name)
     begin_s = time.monotonic()
     if (site := running_site(paths)) is not None:
-        return Started(_adopt(site, name, speed), already=True, seconds=0.0)
+        try:
+            return Started(_adopt(site, name, speed), already=True, seconds=0.0)
+        except Unavailable:
+            # it has been killed this very moment, or it hangs
+            if not _await_gone(paths, GONE_S):
+                raise
     folder = paths.ready(site_directory(paths))
     answer = _spawn(paths, folder, name, speed or 1.0, begin_s + start_s)
     if answer.startswith(b"site-busy"):
@@ -96,17 +104,20 @@ def up(
 
 
 def _adopt(site: Site, name: str, speed: float | None) -> Site:
-    """Take a running site as the one that was asked for."""
+    """Take a running site as the one that was asked for, once it answers."""
     if site.name != name:
         raise UsageError(
             f"the site {site.name} is up; there is one at a time",
             hint=f"dunes sim down && dunes sim up --site {name}",
             code="other-site",
         )
-    if speed is not None:
-        from dunes.sim.control import SiteControl
+    from dunes.sim.control import SiteControl
 
-        SiteControl.of(site).request_speed(speed)
+    control = SiteControl.of(site)
+    if speed is None:
+        control.request_state()
+    else:
+        control.request_speed(speed)
     return site
 
 

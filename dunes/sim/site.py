@@ -134,7 +134,7 @@ class SimulatedSite:
             ground = await stack.enter_async_context(
                 start_ground(self.folder / "ground", self._on_event)
             )
-            port = await self._sky.listen("127.0.0.1", 0, ground.address)
+            port = await self._listen_as_before(ground.address)
             name = self.definition.destination
             speed_port = await stack.enter_async_context(serve_speedtest())
             known = await self._sky.listen("127.0.0.1", 0, ("127.0.0.1", speed_port))
@@ -159,6 +159,18 @@ class SimulatedSite:
                 await self._stopping.wait()
                 measuring.cancel()
                 saving.cancel()
+
+    async def _listen_as_before(self, target: tuple[str, int]) -> int:
+        """Open the way to the ground at the port of the last run, if that is still free.
+
+        So a sync that runs on finds a site again that was killed and came up again.
+        """
+        memory = self.folder / "ground.port"
+        with contextlib.suppress(OSError, ValueError):
+            return await self._sky.listen("127.0.0.1", int(memory.read_text()), target)
+        port = await self._sky.listen("127.0.0.1", 0, target)
+        write_atomic(memory, f"{port}\n".encode())
+        return port
 
     def stop(self) -> Nothing:
         """End the site."""

@@ -136,6 +136,12 @@ class Background:
         """Its exit status; None while it runs."""
         return None if self._process is None else self._process.poll()
 
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
     def tail(self, lines: int = 8) -> str:
         """Give the end of its output."""
         try:
