@@ -43,12 +43,12 @@ def check_buffer(
     ] = False,
 ) -> int:
     """Verify every frame of a buffer table: chain, gaps, tail, signatures."""
-    from dunes.buffer.against import ground_station
     from dunes.buffer.keyring import Keyring
     from dunes.buffer.repair import plan
     from dunes.buffer.repair import repair as put_aside
     from dunes.buffer.store import open_buffer
     from dunes.settings import load
+    from dunes.uplink.against import ground_station
 
     if dry_run and not repair:
         raise UsageError("--dry-run belongs to --repair", hint="dunes check-buffer --help")
@@ -89,8 +89,8 @@ class _Look:
 
     def check(self) -> "VerifyReport":
         """Look, and show how far it has come."""
-        from dunes.buffer.against import receipt_checker
         from dunes.buffer.verify import Checks, check
+        from dunes.uplink.against import receipt_checker
 
         with self.screen.progress(f"check {self.table}", self._total(), "frames") as bar:
             return check(

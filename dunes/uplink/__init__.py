@@ -10,18 +10,23 @@ Pure (no I/O, no clock, no dice of their own):
     receiver   `receive(batch, ledger, …)`: what to store, what to refuse.
 
 The gateway's side:
+    sync       `open_sync(settings, table, destination, …).run(…)`: all of `mcp sync`.
     pump       `Pump`: one buffer to one destination over a `Carrier`.
     carriers   `Carrier` and `https.HttpsCarrier`.
-    outbox     frames, heads and tombstones out of the buffer; receipts into it.
+    outbox     frames, heads and tombstones out of the buffer.
+    inbox      receipts into it.
     fork       what to do when the ground station knows another history of a lane.
-    target     destinations by name or URL, their pinned keys.
-    sync       `sync_buffer(...)`: all of it, for `mcp sync`.
+    forget     what a buffer knows of its destinations.
+    target     destinations by name or URL, their pinned keys; `gateway_name`.
     hold       an outage for rehearsals: `set_hold`, `clear_hold`, `held`.
-    compare    `compare_with_ground(...)`: for `check-buffer --against`.
+    against    a ground station to compare with, for `check-buffer --against`.
 
 The ground station's side:
+    grounddir  what lies where in its data directory.
     ground     `GroundStation`: the store; one transaction per batch.
-    enroll     who may write.
-    server     the HTTP face, under uvicorn.
+    ledger     one stream of it, within a transaction.
+    enroll     who may write: `enroll(data_dir, gateway, spki_pem, api_key)`.
+    server     the HTTP face: `async with serving(station, host, port, certificate)`.
     tls        a certificate of its own where none is given.
+    overlook   what it holds; `audit`: whether that is sound.
 """
