@@ -90,6 +90,7 @@ class Programs:
                 process.kill()
                 process.wait()
                 raise AssertionError(f"{name} did not end on SIGTERM") from None
+            assert 0 == process.returncode, name
         self.log.close()
 
 
