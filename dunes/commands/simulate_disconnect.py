@@ -141,7 +141,7 @@ def on_site(
     plan = Plan(table, target.name, interface, length_s, speed or site.speed, mode, cause or "")
     if plan.outage_s > LONG_S:
         screen.note(f"this takes {show_duration(plan.outage_s)}; --speed 60 makes it shorter")
-    with screen.progress(f"outage of {show_duration(length_s)}", length_s) as bar:
+    with screen.progress("outage", length_s, "s") as bar:
         return SkyTrial(settings, site, plan, teller(screen, bar)).run()
 
 
@@ -173,7 +173,7 @@ def on_gateway(
     screen.note(
         f"the uplink to {target.name} is held for {show_duration(length_s)}; Ctrl-C ends it"
     )
-    with screen.progress(f"outage of {show_duration(length_s)}", length_s) as bar:
+    with screen.progress("outage", length_s, "s") as bar:
         tell = teller(screen, bar)
         return HoldTrial(settings, trial_table, target.name, length_s, tell).run()
 
@@ -185,9 +185,8 @@ def teller(screen: Screen, bar: "Bar") -> "Callable[[Progress], None]":
     said: dict[str, float] = {}
 
     def tell(progress: "Progress") -> None:
-        text = progress_text(progress)
         if screen.live:
-            bar.update(progress.done_s, note=text)
+            bar.update(round(progress.done_s), note=short_text(progress))
             return
         # lines: each tenth of the outage, every few seconds of the drain, each new note
         step = 10 * progress.done_s // progress.total_s if progress.total_s else 0.0
@@ -196,9 +195,17 @@ def teller(screen: Screen, bar: "Bar") -> "Callable[[Progress], None]":
         key = progress.phase + progress.note
         if said.get(key) != step:
             said[key] = step
-            screen.note(text)
+            screen.note(progress_text(progress))
 
     return tell
+
+
+def short_text(progress: "Progress") -> str:
+    """Write one look for a bar, which shows the time itself."""
+    if progress.note:
+        return progress.phase
+    state = {"cut": "down", "drain": "up"}[progress.phase]
+    return f"{state}, {progress.buffered:,} buffered, {progress.delivered:,} delivered"
 
 
 def progress_text(progress: "Progress") -> str:
