@@ -100,6 +100,7 @@ def rotate(
     )
     if pair.kid == current.kid:
         raise UsageError(f"{to} holds the key that is in use already", hint="dunes keys rotate")
+    keep_name(current.kid)
     new_secret = secret if current.lock == identity.PASSPHRASE else None
     public = library.rotate(
         paths, pair, about, now_us=now_us, secret=secret, new_secret=new_secret, keep_us=keep_us
@@ -117,6 +118,16 @@ def rotate(
         lines,
     )
     return Exit.OK
+
+
+def keep_name(kid: str) -> None:
+    """Write a gateway's name down if it comes from its key: it names its streams, too."""
+    from dunes.settings import load, write_profile
+    from dunes.uplink.target import gateway_name
+
+    settings = load()
+    if not settings["gateway.id"]:
+        write_profile(settings, {"gateway.id": gateway_name(settings, kid)})
 
 
 def fresh_keys(name: str, role: str, now_us: int) -> "tuple[KeyPair, Description]":

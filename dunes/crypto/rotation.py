@@ -1,9 +1,10 @@
 """Replace this place's key by a new one, losing nothing that was sealed to the old one.
 
-The old key signs the new document, so whoever trusts the old can accept the new. The
-old private document becomes `verify-only` with a `not_after` and is kept, to open what
-was sealed before. Order of writing: the retired copies, the new public document, then the
-identity in one rename: after a crash at any point the place has its old key or its new
+The old key signs the new document, so whoever trusts the old can accept the new, and
+whoever trusts one before that can follow the chain of public documents. The old private
+document becomes `verify-only` with a `not_after` and is kept, to open what was sealed
+before. Order of writing: the retired copies, the new public document, then the identity
+in one rename: after a crash at any point the place has its old key or its new
 one, and every key that ever opened something is still there.
 """
 
@@ -101,8 +102,12 @@ def rotate(
         endorse=old.signing,
     )
     adopt(paths, private, public, replace=True)
+    signing = {pair.kid: pair.signing for pair in pairs}
     for pair, described in zip(pairs, ended, strict=True):
-        document = write_key_document(pair, described, os.urandom(RANDOM_BYTES))
+        before = described.supersedes[0] if described.supersedes else ""
+        document = write_key_document(
+            pair, described, os.urandom(RANDOM_BYTES), endorse=signing.get(before)
+        )
         keyio.write_over(public_path(paths, pair.kid), document, mode=keyio.PUBLIC_MODE)
     return public
 

@@ -190,11 +190,12 @@ class TransparencyLog:
 
         Returns:
             The checkpoint, to be given to `add_cosignature` with the line that comes back,
-            and the request; None if there is nothing new to countersign.
+            and the request; None if there is nothing to countersign. With `old` the
+            present size the answer is asked for again, as it was lost on its way.
         """
         note = self.note()
         size = read_checkpoint(note.text).size if note is not None else 0
-        if note is None or size <= old:
+        if note is None or size < old:
             return None
         proof = self.prove_consistency(old, size) if old else []
         return note, encode_request(old, proof, note.encode())

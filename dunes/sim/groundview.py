@@ -17,8 +17,8 @@ from dunes.crypto.framekeys import FrameOpener
 from dunes.crypto.identity import Identity
 from dunes.errors import DataError
 from dunes.model import Priority, Reading
-from dunes.uplink.enroll import find_gateway
 from dunes.uplink.grounddir import ground_buffer, station_identity
+from dunes.uplink.succession import known_keys
 
 
 @dataclass(slots=True)
@@ -26,11 +26,13 @@ class GroundView:
     """A ground station's store, seen by somebody who may open it.
 
     Args:
+        data: its directory.
         buffer: its database.
         identity: its keys.
         table: the table that is looked at.
     """
 
+    data: Path
     buffer: Buffer
     identity: Identity
     table: str
@@ -42,7 +44,7 @@ class GroundView:
         Raises:
             NotFound: no ground station has its data there.
         """
-        return cls(ground_buffer(data), station_identity(data), table)
+        return cls(data, ground_buffer(data), station_identity(data), table)
 
     def close(self) -> None:
         """Close the database."""
@@ -80,10 +82,8 @@ class GroundView:
 
     def _opener_for(self, stream: Stream) -> Opener | None:
         """Open what a gateway sealed to this station."""
-        sender = find_gateway(self.buffer, stream.gateway)
-        if sender is None:
-            return None
-        return LiveOpener(self.buffer, stream, self.identity.frame_opener([sender.key]))
+        opener = self.identity.frame_opener(known_keys(self.data, self.buffer).values())
+        return LiveOpener(self.buffer, stream, opener)
 
 
 @dataclass(slots=True)

@@ -17,16 +17,16 @@ from dunes.crypto.errors import Untrusted
 from dunes.crypto.identity import Identity, load_identity
 from dunes.errors import DunesError
 from dunes.model import Priority
-from dunes.uplink.enroll import list_gateways
 from dunes.uplink.grounddir import ground_paths
 from dunes.uplink.ledger import SqlLedger
 from dunes.uplink.receipt import parse_receipt
+from dunes.uplink.succession import known_keys
 
 
 def ground_opener(data: Path, buffer: Buffer) -> Callable[[Stream], Opener | None]:
     """Give what opens the sealed frames of enrolled gateways with the station's key."""
     identity = load_identity(ground_paths(data))
-    senders = [gateway.key for gateway in list_gateways(buffer)]
+    senders = known_keys(data, buffer).values()
 
     def opener_for(stream: Stream) -> Opener | None:
         opener = identity.frame_opener(senders)
@@ -60,7 +60,7 @@ def audit(
         progress: told how many frames are done.
     """
     identity = load_identity(ground_paths(data))
-    keys: dict[str, Verifier] = {g.kid: g.key for g in list_gateways(buffer)}
+    keys: dict[str, Verifier] = {**known_keys(data, buffer)}
     report = check(
         buffer,
         table,

@@ -4,6 +4,7 @@
 
     DunesError
     └── PeerError
+        ├── OtherKey       76   other-key: signed by another key than the enrolled one
         ├── BadRecord      76   bad-record: the n-th record of a batch is not what it should be
         ├── Unvouched      76   unvouched: no signed head vouches for a frame
         ├── Conflict       76   conflict: two different frames with one number
@@ -13,6 +14,18 @@
 """
 
 from dunes.errors import PeerError
+
+
+class OtherKey(PeerError):
+    """A gateway signs with another key than the one it is enrolled with."""
+
+    code = "other-key"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            message,
+            hint="at the ground station: mcp ground-station enroll NAME --key FILE --replace",
+        )
 
 
 class BadRecord(PeerError):

@@ -270,8 +270,7 @@ class Pump:
                 self._failed(send, loaded, e, now_s)
             else:
                 track.known_keys |= loaded.key_ids
-                self._heard_s, self._failures, self._strikes = now_s, 0, 0
-                self._trouble = ""
+                self._answered(send, now_s)
         for epoch, receipt in newest.items():
             applied = await asyncio.to_thread(
                 self.inbox.apply, receipt, self._tracks[epoch].stream
@@ -280,6 +279,12 @@ class Pump:
         if quarrel is not None:
             await self._quarrel(*quarrel)
         self._count()
+
+    def _answered(self, send: Ask | Send, now_s: float) -> None:
+        """Forget earlier failures; an answered question says nothing of refused batches."""
+        self._heard_s, self._failures, self._trouble = now_s, 0, ""
+        if isinstance(send, Send):
+            self._strikes = 0
 
     def _failed(self, send: Ask | Send, loaded: Loaded, error: DunesError, now_s: float) -> None:
         """Decide what a failure means: again later, or the end."""

@@ -20,7 +20,7 @@ from dunes.buffer.frame import NO_HASH, Frame
 from dunes.buffer.records import Head, Tombstone, Verifier
 from dunes.crypto.errors import BadSignature
 from dunes.errors import PeerError
-from dunes.uplink.errors import BadRecord, Conflict, Unvouched
+from dunes.uplink.errors import BadRecord, Conflict, OtherKey, Unvouched
 from dunes.uplink.protocol import GAPS_MAX, Ask, KeyRecordBytes, Record, SignedTombstone
 from dunes.uplink.rangeset import RangeSet
 from dunes.uplink.receipt import LaneReceipt
@@ -200,6 +200,8 @@ def _same(index: int, given: bytes, epoch: bytes) -> None:
 
 
 def _signed(index: int, record: Head | SignedTombstone, key: Verifier) -> None:
+    if isinstance(record, Head) and record.kid != key.kid:
+        raise OtherKey(f"signed by key {record.kid}; the enrolled key is {key.kid}")
     try:
         record.verify(key)
     except (BadSignature, PeerError) as e:

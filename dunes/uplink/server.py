@@ -4,11 +4,13 @@
     GET  /v1/streams/{gateway}/{table}/receipt  ?epoch=…   a RECEIPT
     GET  /v1/streams/{gateway}/{table}/heads    JSON: per stream and lane, what is held
     GET  /v1/streams/{gateway}/{table}/hashes   ?epoch=…&lane=…&after=…  JSON: frame hashes
+    POST /v1/gateways/{gateway}/key             a chain of key documents: a rotated key
+    POST /v1/gateways/{gateway}/log             a checkpoint to countersign; a signature line
     GET  /v1/identity                           JSON: the key that signs receipts
     GET  /healthz                               JSON: can it store?
 
 Errors are JSON: `{"error": {"code": …, "message": …}}`, with `index` (400: which
-record), `limit_bytes` (413), and the header Retry-After (429, 503).
+record), `limit_bytes` (413), `size` (409 old-size), and the header Retry-After (429, 503).
 """
 
 import asyncio
@@ -29,13 +31,16 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from dunes import __version__
-from dunes.errors import DunesError, PeerError, StorageError, StorageFull, UsageError
+from dunes.errors import DunesError, NotFound, StorageError, StorageFull, UsageError
 from dunes.model import NAME
+from dunes.mu.witness import OldSize
+from dunes.uplink.countersign import countersign
 from dunes.uplink.enroll import Enrolled, Standing, find_gateway
 from dunes.uplink.errors import BadRecord, Conflict
 from dunes.uplink.ground import HASHES_MAX, GroundStation
 from dunes.uplink.guard import GuardedProtocol
 from dunes.uplink.protocol import BATCH_MAX_BYTES, EPOCH_DIGITS, LANES, encode_batch
+from dunes.uplink.succession import parse_chain, succeed
 from dunes.uplink.tls import Certificate, server_context
 
 Scope = Mapping[str, Any]
@@ -57,6 +62,8 @@ DRAIN_S, DRAIN_STEP_S = 5.0, 0.02
 """At the end, how long requests under way may take."""
 
 BATCH_TYPE = b"application/vnd.dunes.batch"
+GATEWAY_BODY_MAX_BYTES = 512 * 1024
+_GATEWAY = re.compile(r"/v1/gateways/([^/]{1,64})/(key|log)")
 _STREAM = re.compile(r"/v1/streams/([^/]{1,64})/([a-z][a-z0-9_]{0,62})(?:/([a-z]+))?")
 
 
@@ -139,13 +146,14 @@ class GroundApp:
                 return Refusal(400, error.code, error.message, index=error.index)
             case Conflict():
                 return Refusal(409, error.code, error.message, lane=error.lane, no=error.no)
-            case PeerError():
-                return Refusal(400, error.code, error.message)
+            case OldSize():
+                return Refusal(409, error.code, error.message, size=error.size)
             case StorageFull():
                 return Refusal(507, error.code, error.message)
             case StorageError():
                 return Refusal(503, error.code, "the store failed", retry_s=5)
-        return Refusal(404 if error.code.startswith("un") else 400, error.code, error.message)
+        unknown = isinstance(error, NotFound)
+        return Refusal(404 if unknown else 400, error.code, error.message)
 
     async def _serve(self, scope: Scope, receive: Receive) -> Answer:
         method, path = scope["method"], scope["path"]
@@ -155,6 +163,15 @@ class GroundApp:
         }
         if (handler := plain.get((method, path))) is not None:
             return await handler()
+        if (found := _GATEWAY.fullmatch(path)) is not None and NAME.fullmatch(found[1]):
+            gateway = await self._authenticate(scope, found[1])
+            if method != "POST":
+                raise Refusal(405, "no-such-method", f"{method} is not served there")
+            async with self._whole_body(scope, receive, GATEWAY_BODY_MAX_BYTES) as body:
+                if found[2] == "key":
+                    return await self._succeed(gateway, body)
+                line = await self._write(countersign, self.station, gateway, body)
+            return Answer(200, line, b"text/plain; charset=utf-8")
         found = _STREAM.fullmatch(path)
         if found is None or not NAME.fullmatch(found[1]):
             raise Refusal(404, "no-such-path", "nothing is served there")
@@ -198,18 +215,33 @@ class GroundApp:
 
     async def _post(self, scope: Scope, receive: Receive, gateway: Enrolled, table: str) -> Answer:
         epoch = _epoch(_header(scope, b"dunes-epoch"))
+        async with self._whole_body(scope, receive, BATCH_MAX_BYTES) as body:
+            receipt, _ = await self._write(self.station.take, gateway, table, epoch, body)
+        return Answer(200, encode_batch([receipt.encoded]), BATCH_TYPE)
+
+    @contextlib.asynccontextmanager
+    async def _whole_body(
+        self, scope: Scope, receive: Receive, limit_bytes: int
+    ) -> AsyncIterator[bytes]:
+        """Give the body; it counts as being in memory until the block is left."""
         announced = _length(_header(scope, b"content-length"))
-        if announced > BATCH_MAX_BYTES:
-            raise _too_large()
+        if announced > limit_bytes:
+            raise _too_large(limit_bytes)
         if self._in_memory_bytes + announced > IN_MEMORY_MAX_BYTES:
             raise Refusal(503, "busy", "too much at once", retry_s=BUSY_RETRY_S, close=True)
         self._in_memory_bytes += announced
         try:
-            body = await _body(receive, announced)
-            receipt, _ = await self._write(self.station.take, gateway, table, epoch, body)
+            yield await _body(receive, announced)
         finally:
             self._in_memory_bytes -= announced
-        return Answer(200, encode_batch([receipt.encoded]), BATCH_TYPE)
+
+    async def _succeed(self, gateway: Enrolled, body: bytes) -> Answer:
+        chain = await self._read(parse_chain, body)
+        station = self.station
+        kid = await self._write(succeed, station.data, station.buffer, gateway, chain)
+        if kid != gateway.kid:
+            self.on_event(f"gateway {gateway.gateway} signs with key {kid} from now on")
+        return _as_json("dunes.ground-key/1", gateway=gateway.gateway, kid=kid)
 
     # -- reading --------------------------------------------------------------------------
 
@@ -320,12 +352,12 @@ def _length(text: str) -> int:
     return int(text)
 
 
-def _too_large() -> Refusal:
+def _too_large(limit_bytes: int) -> Refusal:
     return Refusal(
         413,
         "too-large",
-        f"a batch has at most {BATCH_MAX_BYTES} bytes",
-        limit_bytes=BATCH_MAX_BYTES,
+        f"a body has at most {limit_bytes} bytes here",
+        limit_bytes=limit_bytes,
         close=True,
     )
 

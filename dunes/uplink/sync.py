@@ -15,13 +15,16 @@ from dunes.buffer.store import Buffer, Stream, open_buffer
 from dunes.clock import SYSTEM_CLOCK, Clock
 from dunes.crypto.identity import Identity, load_identity
 from dunes.crypto.signing import VerifyKey
-from dunes.errors import ConfigError, NotFound, PeerError, TryLater
+from dunes.errors import ConfigError, DunesError, NotFound, PeerError, TryLater
 from dunes.model import Priority, buffer_name
+from dunes.mu.log import log_directory
 from dunes.paths import Paths
 from dunes.secrets import load_secret
 from dunes.settings import Settings
 from dunes.site import Site, running_site
 from dunes.uplink.carriers.https import HttpsCarrier, make_client, request_identity
+from dunes.uplink.countersign import bring_log
+from dunes.uplink.errors import BadRecord, OtherKey
 from dunes.uplink.forget import (
     acknowledged,
     forget_destination,
@@ -33,7 +36,16 @@ from dunes.uplink.hold import held
 from dunes.uplink.inbox import Inbox
 from dunes.uplink.outbox import Outbox
 from dunes.uplink.pump import Counts, Pump
-from dunes.uplink.target import API_KEY, Target, find_target, gateway_name, pin_key, pinned_key
+from dunes.uplink.succession import encode_chain, own_chain
+from dunes.uplink.target import (
+    API_KEY,
+    SITE,
+    Target,
+    find_target,
+    gateway_name,
+    pin_key,
+    pinned_key,
+)
 from dunes.uplink.tls import client_context
 
 if TYPE_CHECKING:
@@ -41,6 +53,8 @@ if TYPE_CHECKING:
 
 SAID_EVERY_S = 0.25
 """How often progress is told."""
+LOG_EVERY_S = 60.0
+"""With `--watch`: how often the log of receipts is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +103,8 @@ class SyncReport:
         lanes: the same by lane, alerts first.
         notes: what a person should know.
         state: `done`, `queued` (the link is down), or, with `--watch`, `syncing`.
+        log_entries: entries of the log of receipts that the ground station countersigned
+            in this run; null if there was nothing new in it.
     """
 
     buffer: str
@@ -111,6 +127,7 @@ class SyncReport:
     lanes: list[LaneSync] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     state: str = "done"
+    log_entries: int | None = None
 
 
 @dataclass(slots=True)
@@ -200,8 +217,6 @@ class Sync:
             connect_timeout_s=self.timeout_s,
             answer_timeout_s=max(self.timeout_s, 10.0),
         )
-        pump = self._pump(key, carrier)
-        carrier.on_activity = pump.heard
         said_s = began_s
 
         def progress(counts: Counts, trouble: str) -> None:
@@ -213,16 +228,69 @@ class Sync:
                 self.report.state = "queued" if trouble else "syncing"
                 on_progress(self.report, trouble)
 
-        pump.on_progress = progress
+        pump = self._pump(key, carrier, progress)
+        keeper = asyncio.ensure_future(self._keep_log(key, carrier)) if watch else None
         try:
-            await pump.run(watch=watch)
+            try:
+                await pump.run(watch=watch)
+            except (OtherKey, BadRecord) as e:
+                await self._introduce(carrier, e)
+                pump = self._pump(key, carrier, progress)
+                await pump.run(watch=watch)
+            await self._bring_log(key, carrier)
         finally:
+            if keeper is not None:
+                keeper.cancel()
             self._measure(began_s, pump.counts)
             await carrier.aclose()
         self.report.state = "done"
 
-    def _pump(self, key: VerifyKey, carrier: HttpsCarrier) -> Pump:
-        destinations = frozenset({*self.settings["uplink.destinations"], self.target.name})
+    async def _introduce(self, carrier: HttpsCarrier, refused: PeerError) -> None:
+        """Show the ground station that this gateway's key follows the one it knows.
+
+        Raises:
+            PeerError: it knows none of our keys, or we have had only this one.
+        """
+        identity = self.identity
+        chain = own_chain(self.settings.paths, identity) if identity.document else []
+        if len(chain) <= 1:
+            raise refused
+        await carrier.introduce(self.buffer.gateway, encode_chain(chain))
+        self.report.notes.append(
+            f"{self.target.name} was shown that key {identity.kid} follows the enrolled one"
+        )
+
+    async def _keep_log(self, key: VerifyKey, carrier: HttpsCarrier) -> None:
+        """With `watch`: have the log countersigned as it grows."""
+        while True:
+            if held(self.settings.paths, self.clock.unix_us()) is None:
+                await self._bring_log(key, carrier)
+            await asyncio.sleep(LOG_EVERY_S)
+
+    async def _bring_log(self, key: VerifyKey, carrier: HttpsCarrier) -> None:
+        """Have the receipts' log countersigned; what fails is said, and fails nothing else."""
+        gateway = self.buffer.gateway
+        directory = log_directory(self.settings.paths.state)
+        try:
+            size = await bring_log(directory, key, lambda body: carrier.countersign(gateway, body))
+        except NotFound:
+            return  # no receipt was ever made here
+        except TryLater:
+            note = "the log of receipts was not countersigned: the link is down; sync again"
+        except DunesError as e:
+            note = f"the log of receipts was not countersigned: {e.message}"
+        else:
+            if size is not None:
+                self.report.log_entries = size
+            return
+        if note not in self.report.notes:
+            self.report.notes.append(note)
+
+    def _pump(
+        self, key: VerifyKey, carrier: HttpsCarrier, on_progress: Callable[[Counts, str], None]
+    ) -> Pump:
+        real = {n for n, e in self.settings["uplink.destinations"].items() if SITE not in e}
+        destinations = frozenset({*real, self.target.name})
 
         async def fork(stream: Stream, error: PeerError) -> str:
             moved = await settle_history(
@@ -237,7 +305,7 @@ class Sync:
             return moved.note
 
         paths = self.settings.paths
-        return Pump(
+        pump = Pump(
             buffer=self.buffer,
             table=self.table,
             outbox=Outbox(self.buffer, self.identity.signing),
@@ -261,7 +329,10 @@ class Sync:
     async def _first_use(self) -> VerifyKey:
         """Ask the ground station for its key, pin it and say so."""
         key = await request_key(self.target, self.timeout_s)
+            on_progress=on_progress,
         path = pin_key(self.settings.paths, self.target.name, key)
+        carrier.on_activity = pump.heard
+        return pump
         self.key, self.report.station = key, key.kid
         self.report.notes.append(
             f"first contact: {self.target.name} signs its receipts with key {key.kid}; pinned in "

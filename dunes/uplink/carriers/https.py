@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 import httpx
 
 from dunes.errors import ConfigError, Denied, PeerError
+from dunes.mu.witness import OldSize
 from dunes.text import printable
 from dunes.uplink.carriers import Busy, NoAnswer, NoGroundStation, TooLarge
-from dunes.uplink.errors import BadReceipt, BadRecord, Conflict
+from dunes.uplink.errors import BadReceipt, BadRecord, Conflict, OtherKey
 from dunes.uplink.protocol import split_batch
 from dunes.uplink.tls import client_context
 from dunes.uplink.window import WINDOW_MAX
@@ -110,6 +111,22 @@ class HttpsCarrier:
             return [(int(no), bytes.fromhex(digest)) for no, digest in body["hashes"]]
         except (TypeError, ValueError, KeyError) as e:
             raise NoGroundStation("the list of hashes does not parse") from e
+
+    async def countersign(self, gateway: str, request: bytes) -> bytes:
+        """Have a checkpoint of the receipts' log countersigned; give the signature line.
+
+        Raises:
+            OldSize: the ground station countersigned another size last.
+        """
+        headers = {"content-type": "text/plain", "content-length": str(len(request))}
+        return await self._request(
+            "POST", f"/v1/gateways/{gateway}/log", headers, self._pieces(request)
+        )
+
+    async def introduce(self, gateway: str, chain: bytes) -> None:
+        """Show the documents of this gateway's keys (`dunes.uplink.succession`)."""
+        headers = {"content-type": "application/json", "content-length": str(len(chain))}
+        await self._request("POST", f"/v1/gateways/{gateway}/key", headers, self._pieces(chain))
 
     async def aclose(self) -> None:
         """End all connections."""
@@ -225,6 +242,10 @@ def _refused(response: httpx.Response, body: bytes) -> NoReturn:
             )
         case 409 if error.get("code") == "conflict":
             raise Conflict(_whole(error.get("lane")), _whole(error.get("no")))
+        case 409 if error.get("code") == OldSize.code:
+            raise OldSize(_whole(error.get("size")))
+        case 400 if error.get("code") == OtherKey.code:
+            raise OtherKey(f"the ground station refuses the signature: {message}")
         case 413:
             raise TooLarge(_whole(error.get("limit_bytes")) or ANSWER_MAX_BYTES)
         case 400 if "index" in error:

@@ -98,3 +98,6 @@ def lines(report: "SyncReport") -> Iterator[str]:
         yield f"note: {printable(note)}"
     if not report.complete:
         yield f"left: {report.left_readings} readings in {report.left_frames} frames"
+    if report.log_entries is not None:
+        entries = "1 entry" if report.log_entries == 1 else f"{report.log_entries} entries"
+        yield f"log of receipts: {entries} countersigned by {report.station}"
