@@ -315,7 +315,10 @@ class Sync:
             timeout_s=self.timeout_s,
             held=lambda: held(paths, self.clock.unix_us()),
             fork=fork,
+            on_progress=on_progress,
         )
+        carrier.on_activity = pump.heard
+        return pump
 
     def _refuse_hold(self, watch: bool) -> None:
         hold = held(self.settings.paths, self.clock.unix_us())
@@ -329,10 +332,7 @@ class Sync:
     async def _first_use(self) -> VerifyKey:
         """Ask the ground station for its key, pin it and say so."""
         key = await request_key(self.target, self.timeout_s)
-            on_progress=on_progress,
         path = pin_key(self.settings.paths, self.target.name, key)
-        carrier.on_activity = pump.heard
-        return pump
         self.key, self.report.station = key, key.kid
         self.report.notes.append(
             f"first contact: {self.target.name} signs its receipts with key {key.kid}; pinned in "
