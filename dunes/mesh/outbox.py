@@ -124,6 +124,7 @@ class Outbox:
         journal: what must be stored; it may hold sending back.
         on_sent: told how each message ended.
         default_ttl: TTL where a message has none.
+        offline: no bearer carries messages now: they wait; proxy configuration does not.
     """
 
     unicast: int
@@ -134,6 +135,7 @@ class Outbox:
     transfers: Transfers
     on_sent: Callable[[Sent], None]
     default_ttl: int = DEFAULT_TTL
+    offline: bool = False
     _control: deque[_ControlOut] = field(default_factory=deque)
     _queue: deque[_Waiting] = field(default_factory=deque)
     _handle: int = 0
@@ -245,10 +247,14 @@ class Outbox:
             self.reserve()
 
     def _next(self, now_s: float) -> SealedPdu | None:
-        while self._control:
+        for _ in range(len(self._control)):
             out = self._control.popleft()
-            if out.net_index in self.keys.subnets:
+            if self.offline and out.link is None:
+                self._control.append(out)
+            elif out.net_index in self.keys.subnets:
                 return self._seal(True, out, out.transport, out.net_index, self._take())
+        if self.offline:
+            return None
         for _ in range(len(self._queue)):
             waiting = self._queue.popleft()
             if waiting.segmented and self.transfers.busy(waiting.message.dst):

@@ -120,6 +120,7 @@ class Stack:
         replay_capacity: int,
         block: int = BLOCK,
         timing: Timing | None = None,
+        journal: Journal | None = None,
     ) -> "Stack":
         """Go on from stored state; its first sending reserves a new block of SEQ.
 
@@ -132,6 +133,7 @@ class Stack:
             replay_capacity: sources the replay list holds.
             block: SEQ numbers to reserve at once.
             timing: of segmentation.
+            journal: what must be stored is noted there; a new one if not given.
         """
         iv = IvIndex.restore(state.iv, now_s, slept_s)
         stack = cls(
@@ -142,6 +144,7 @@ class Stack:
             Sequence.restore(state.seq, iv.transmit, block),
             ReplayList.restore(replay_capacity, state.replay),
             timing or Timing(),
+            journal=journal or Journal(),
         )
         stack.replay.purge(iv.index)
         stack.outbox.reserve()

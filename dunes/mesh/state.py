@@ -7,7 +7,7 @@ A core gives `Store` events. The host writes their changes in one transaction an
 2. An IV index that rises comes in the same `Store` as the first block of its numbers, so
    none is used before the index is stored.
 3. A `Store` with `before_sending` holds back every PDU until it is stored: what a peer was
-   told (a key added, a node reset, an address given) is never forgotten.
+   told (a key added, an address given, a reset confirmed) is never forgotten.
 4. A `ReplayEntry` comes before the message it belongs to: a host that writes both in one
    transaction neither loses a message nor takes one twice.
 
@@ -15,7 +15,7 @@ Between two stores of the same thing the last one counts; tickets acknowledge al
 """
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dunes.mesh.ivindex import IvRecord
@@ -50,6 +50,20 @@ class StackState:
     iv: IvRecord = field(default_factory=IvRecord)
     keys: KeysRecord = field(default_factory=KeysRecord)
     replay: tuple[ReplayEntry, ...] = ()
+
+    def updated(self, change: object) -> "StackState":
+        """Give the state after a change of a `Store`; others than its own leave it as it is."""
+        match change:
+            case SeqRecord():
+                return replace(self, seq=change)
+            case IvRecord():
+                return replace(self, iv=change)
+            case KeysRecord():
+                return replace(self, keys=change)
+            case ReplayEntry():
+                others = tuple(each for each in self.replay if each.src != change.src)
+                return replace(self, replay=(*others, change))
+        return self
 
 
 @dataclass(frozen=True, slots=True)

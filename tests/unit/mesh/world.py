@@ -1,0 +1,180 @@
+"""Nodes and a gateway joined in memory: a clock, an air, links, and stores that are kept."""
+
+from random import Random
+
+from dunes.mesh.links import AIR, LinkRefused
+from dunes.mesh.manager import Manager, NodeProvisioned, ProvisioningSaid
+from dunes.mesh.managerstate import ManagerState
+from dunes.mesh.models.generic_server import LevelServer, OnOffServer
+from dunes.mesh.models.habitat_server import HabitatServer
+from dunes.mesh.models.health_server import HealthServer
+from dunes.mesh.models.sensor_server import SensorServer, SensorSetupServer
+from dunes.mesh.node import Description, Node, NodeState
+from dunes.mesh.state import Store
+
+ROOM = 20
+
+
+class Side:
+    """A node or the gateway, with what its host stored and saw."""
+
+    def __init__(self, core, state):
+        self.core = core
+        self.state = state
+        self.events = []
+        self.seqs = set()
+        self.store = True
+
+    def serve(self, now_s):
+        while (event := self.core.next_event()) is not None:
+            if isinstance(event, Store):
+                if isinstance(self.core, Manager):
+                    self.state = self.state.updated(event)
+                else:
+                    self.state = NodeState.updated(self.state, event)
+                if self.store:
+                    self.core.stored(event.ticket, now_s)
+            else:
+                self.events.append(event)
+
+    def of(self, kind):
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def take(self, kind):
+        found = self.of(kind)
+        self.events = [event for event in self.events if not isinstance(event, kind)]
+        return found
+
+
+def servers():
+    sensor = SensorServer.of(0x0075, 0x0076)
+    return [
+        [
+            HealthServer(),
+            OnOffServer(),
+            LevelServer(),
+            sensor,
+            SensorSetupServer(server=sensor),
+            HabitatServer(),
+        ],
+        [OnOffServer()],
+    ]
+
+
+def describe(number, **more):
+    uuid = bytes([number]) * 6 + b"\x40" + bytes([number]) + b"\x80" + bytes([number]) * 7
+    return Description(uuid, servers(), **more)
+
+
+class World:
+    """Everybody hears everybody on the air, but for those in `deaf` pairs."""
+
+    def __init__(self, seed=1, block=50):
+        self.now_s = 0.0
+        self.rng = Random(seed)
+        self.block = block
+        state = ManagerState.new(Random(seed))
+        manager = Manager.start(state, Random(seed + 1), now_s=0.0, block=block)
+        self.gateway = Side(manager, state)
+        self.nodes = []
+        self.links = {}
+        self.loss = 0.0
+        self.drop = lambda *_: False
+        self.neighbours = None
+        self.log = []
+        self._link = 0
+
+    @property
+    def manager(self):
+        return self.gateway.core
+
+    def add(self, **more):
+        number = len(self.nodes) + 1
+        description = describe(number, **more)
+        node = Node.start(description, Random(100 + number), now_s=self.now_s, block=self.block)
+        side = Side(node, None)
+        self.nodes.append(side)
+        return side
+
+    def connect(self, side):
+        self._link += 1
+        self.links[self._link] = side
+        side.core.connected(self._link, ROOM, self.now_s)
+        return self._link
+
+    def disconnect(self, link):
+        side = self.links.pop(link)
+        side.core.disconnected(link)
+        self.manager.closed(link, self.now_s)
+
+    def step(self):
+        """Carry everything once; say whether anything moved."""
+        moved = False
+        for side in [self.gateway, *self.nodes]:
+            side.serve(self.now_s)
+        for out in self.manager.pdus_to_send(self.now_s):
+            moved = True
+            side = self.links.get(out.link)
+            if side is not None and not self.lost("node", out):
+                side.core.receive_pdu(out.link, out.data, self.now_s)
+        for side in self.nodes:
+            for out in side.core.pdus_to_send(self.now_s):
+                moved = True
+                if out.link == AIR:
+                    self.broadcast(side, out)
+                elif out.link in self.links and not self.lost("gateway", out):
+                    self.manager.receive_pdu(out.link, out.data, self.now_s)
+        for side in [self.gateway, *self.nodes]:
+            side.serve(self.now_s)
+        for refused in self.gateway.of(LinkRefused):
+            self.links.pop(refused.link, None)
+        return moved
+
+    def lost(self, to, out):
+        self.log.append((self.now_s, to, out))
+        return self.drop(to, out.link, out.data)  # a GATT link loses nothing by itself
+
+    def broadcast(self, sender, out):
+        self.log.append((self.now_s, "air", out))
+        for side in self.nodes:
+            if side is sender:
+                continue
+            pair = {self.nodes.index(side), self.nodes.index(sender)}
+            if self.neighbours is not None and pair not in self.neighbours:
+                continue
+            heard = any(self.rng.random() >= self.loss for _ in range(out.sends))
+            if heard and not self.drop("air", AIR, out.data):
+                side.core.receive_pdu(AIR, out.data, self.now_s)
+
+    def settle(self):
+        for _ in range(500):
+            if not self.step():
+                return
+        raise AssertionError("it never settles")
+
+    def run(self, seconds, until=None):
+        end_s = self.now_s + seconds
+        self.settle()
+        while self.now_s < end_s and not (until and until()):
+            timers = [side.core.next_timer_s() for side in [self.gateway, *self.nodes]]
+            due_s = min((each for each in timers if each is not None), default=end_s)
+            self.now_s = min(max(due_s, self.now_s + 1e-3), end_s)
+            for side in [self.gateway, *self.nodes]:
+                side.core.handle_timer(self.now_s)
+            self.settle()
+
+    def provision(self, side, **more):
+        link = self.connect(side)
+        uuid = side.core.description.uuid
+        self.manager.open_provisioning(link, ROOM, uuid, self.now_s, **more)
+        self.settle()
+        self.disconnect(link)
+        found = self.gateway.take(NodeProvisioned)
+        self.gateway.take(ProvisioningSaid)
+        return found[-1].node if found else None
+
+    def proxy(self, side, **more):
+        link = self.connect(side)
+        self.manager.open_proxy(link, ROOM, self.now_s, **more)
+        self.settle()
+        return link
