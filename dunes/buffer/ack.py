@@ -192,7 +192,7 @@ def _take_ack(
         raise AckRefused(
             f"{destination} acknowledges frame {acked.cum_no} of lane {acked.lane} in "
             f"{stream.table}; only {lane.last_no} were written",
-            hint="if this gateway was restored from a copy: mcp sync --new-epoch",
+            hint="mcp sync finds out whether this gateway was restored from a copy",
             code="ack-beyond",
         )
     if acked.cum_no >= lane.base_no:
@@ -204,10 +204,12 @@ def _take_ack(
             raise AckRefused(
                 f"{destination} acknowledges another frame {acked.cum_no} of lane {acked.lane} "
                 f"in {stream.table} than the one written here",
-                hint="if this gateway was restored from a copy: mcp sync --new-epoch",
+                hint="mcp sync finds out whether this gateway was restored from a copy",
                 code="ack-conflict",
             )
-    before = dict(_GET_ACKS(connection, of_stream=stream.id, lane_no=acked.lane).fetchall())
+    before: dict[str, int] = dict(
+        _GET_ACKS(connection, of_stream=stream.id, lane_no=acked.lane).fetchall()
+    )
     if acked.cum_no < before.get(destination, 0):
         applied.regressed.append(acked.lane)
     place = {"of_stream": stream.id, "of_destination": destination, "lane_no": acked.lane}

@@ -211,9 +211,7 @@ class Appender:
 
     def extend(self, readings: Iterable[Reading]) -> None:
         """Take readings into the group."""
-        now_s = self._now_s()
-        for reading in readings:
-            self._group.add(reading, now_s)
+        self._group.extend(readings, self._now_s())
 
     def next_due_s(self) -> float | None:
         """Say when, by the monotonic clock, `commit_due` will have something to do."""

@@ -73,7 +73,7 @@ class NotSupportedError(DatabaseError):
     """DB-API: what this database cannot do."""
 
 
-def _translate(error: Exception, db: apsw.Connection | None = None) -> Error:
+def translate(error: Exception, db: apsw.Connection | None = None) -> Error:
     """Turn what apsw raises into what SQLAlchemy expects."""
     made: Error
     if isinstance(error, TypeError):
@@ -98,7 +98,7 @@ def _translated(db: apsw.Connection | None = None) -> Iterator[None]:
     try:
         yield
     except (apsw.Error, TypeError) as e:
-        raise _translate(e, db) from e
+        raise translate(e, db) from e
 
 
 class WriteLock(Protocol):
@@ -142,7 +142,7 @@ class Cursor:
         try:
             self._cursor.execute(sql, parameters)
         except (apsw.Error, TypeError) as e:
-            raise _translate(e, db) from e
+            raise translate(e, db) from e
         finally:
             self._cursor.exec_trace = None  # a cycle would keep unfinished statements alive
         if self.description is None:

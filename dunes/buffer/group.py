@@ -11,8 +11,8 @@ from dunes.buffer.frame import READINGS_MAX
 from dunes.errors import LocalError
 from dunes.model import Priority, Reading
 
-LINE_BYTES = 48
-"""About what a payload line has besides its names and text."""
+LINE_BYTES = 96
+"""About what a payload line has besides a text value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,14 @@ LIMITS = Limits()
 class Group:
     """Readings that were taken over but are not committed yet, by lane."""
 
-    __slots__ = ("_bytes", "_lanes", "_limits", "_since_s")
+    __slots__ = ("_lanes", "_limits", "_since_s", "_text")
 
     def __init__(self, limits: Limits = LIMITS) -> None:
         if not 1 <= limits.readings <= READINGS_MAX:
             raise LocalError(f"a group of {limits.readings} readings does not fit into a frame")
         self._limits = limits
         self._lanes: dict[int, list[Reading]] = {int(p): [] for p in Priority}
-        self._bytes = dict.fromkeys(self._lanes, 0)
+        self._text = dict.fromkeys(self._lanes, 0)  # characters of text values
         self._since_s: float | None = None
 
     def __len__(self) -> int:
@@ -52,13 +52,20 @@ class Group:
 
     def add(self, reading: Reading, now_s: float) -> None:
         """Take a reading over."""
-        lane = reading.priority
-        self._lanes[lane].append(reading)
-        size = LINE_BYTES + len(reading.device) + len(reading.kind) + len(reading.unit)
-        if isinstance(reading.value, str):
-            size += len(reading.value)
-        self._bytes[lane] += size
+        self._lanes[reading.priority].append(reading)
+        if reading.value.__class__ is str:
+            self._text[reading.priority] += len(reading.value)
         if self._since_s is None:
+            self._since_s = now_s
+
+    def extend(self, readings: Iterable[Reading], now_s: float) -> None:
+        """Take readings over, in their order."""
+        lanes, text = self._lanes, self._text
+        for reading in readings:
+            lanes[reading.priority].append(reading)
+            if reading.value.__class__ is str:
+                text[reading.priority] += len(reading.value)
+        if self._since_s is None and any(lanes.values()):
             self._since_s = now_s
 
     def ready(self, now_s: float) -> list[int]:
@@ -70,8 +77,9 @@ class Group:
         if self._since_s is None:
             return []
         full = any(
-            len(self._lanes[lane]) >= self._limits.readings or size >= self._limits.size_bytes
-            for lane, size in self._bytes.items()
+            len(readings) >= self._limits.readings
+            or len(readings) * LINE_BYTES + self._text[lane] >= self._limits.size_bytes
+            for lane, readings in self._lanes.items()
         )
         if full or now_s >= self._since_s + self._limits.age_s:
             return list(self._lanes)
@@ -90,7 +98,7 @@ class Group:
         taken: list[tuple[int, list[Reading]]] = []
         step = self._limits.readings
         for lane in sorted(self._lanes if lanes is None else lanes):
-            found, self._lanes[lane], self._bytes[lane] = self._lanes[lane], [], 0
+            found, self._lanes[lane], self._text[lane] = self._lanes[lane], [], 0
             taken += [(lane, found[i : i + step]) for i in range(0, len(found), step)]
         if not any(self._lanes.values()):
             self._since_s = None
@@ -100,6 +108,6 @@ class Group:
         """Take back what could not be committed, before what came since."""
         for lane, readings in reversed(list(taken)):
             self._lanes[lane][:0] = readings
-            self._bytes[lane] += LINE_BYTES * len(readings)
+            self._text[lane] += sum(len(r.value) for r in readings if isinstance(r.value, str))
             if self._since_s is None:
                 self._since_s = now_s

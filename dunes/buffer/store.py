@@ -170,9 +170,11 @@ class Buffer:
             StorageError, BufferDamaged, Denied: what the database says, in our words.
         """
         try:
-            with self.engine.connect().execution_options(**{READING: True}) as connection:
+            with (
+                self.engine.connect().execution_options(**{READING: True}) as connection,
+                connection.begin(),
+            ):
                 yield connection
-                connection.rollback()
         except DBAPIError as e:
             raise storage_error(e, self.where) from e
 
