@@ -108,6 +108,7 @@ def test_what_was_sealed_before_a_rotation_is_read_at_the_ground(ground, gateway
 
 def test_a_key_that_nobody_signed_for_is_refused_and_everything_stays(ground, gateway):
     gateway.write(frames=2)
+    write_profile(gateway.settings, {"gateway.id": gateway.name})
     identities.identity_path(gateway.paths).unlink()
     gateway.identity = identities.create_identity(gateway.paths)
     with pytest.raises(OtherKey) as caught:

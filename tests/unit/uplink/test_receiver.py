@@ -4,7 +4,7 @@ import pytest
 
 from dunes.buffer.frame import make_frame, pack_readings
 from dunes.model import Priority, Reading
-from dunes.uplink.errors import BadRecord, Conflict, Unvouched
+from dunes.uplink.errors import BadRecord, Conflict, OtherKey, Unvouched
 from dunes.uplink.protocol import encode_batch
 from dunes.uplink.rangeset import RangeSet
 from dunes.uplink.receipt import parse_receipt
@@ -67,7 +67,7 @@ def test_a_damaged_frame_is_named_and_nothing_is_stored(writer, station):
 def test_a_head_of_somebody_else_is_refused(writer, station, fake_key):
     fill(writer, 1)
     forged = writer.head(2, 1, fake_key(b"mallory"))
-    with pytest.raises(BadRecord, match="signed by"):
+    with pytest.raises(OtherKey, match="signed by"):
         station.take(encode_batch([writer.frames[2][0].encoded, forged.encoded]))
     renamed = replace(forged, kid=writer.head(2, 1).kid)
     with pytest.raises(BadRecord, match="not signed by that key"):
