@@ -31,31 +31,26 @@ class Outcome:
     farthest_hops: int
 
 
-def choose_failures(plan: Plan, count: int, pattern: Pattern, seed: int) -> list[int]:
-    """Choose which nodes fail; gateways never do.
+def failure_order(plan: Plan, pattern: Pattern, seed: int) -> list[int]:
+    """Say in which order nodes fail; gateways never do.
 
     Args:
         plan: the network.
-        count: how many.
         pattern: `random`; `busiest`: those that relay most, as an enemy would; `region`:
             those around a random node, as a rockfall or a power line would.
         seed: of the dice.
     """
-    may = [i for i, node in enumerate(plan.nodes) if node.role != "gateway"]
-    count = min(count, len(may))
+    order = [i for i, node in enumerate(plan.nodes) if node.role != "gateway"]
     rng = dice(seed, "failures", pattern)
     if pattern == "random":
-        return sorted(rng.sample(may, count))
-    if pattern == "busiest":
-        may.sort(key=lambda i: (-plan.nodes[i].load_events_per_s, plan.nodes[i].id))
-    else:
-        centre = plan.nodes[rng.choice(may)]
-        may.sort(
-            key=lambda i: math.hypot(
-                plan.nodes[i].x_m - centre.x_m, plan.nodes[i].y_m - centre.y_m
-            )
-        )
-    return sorted(may[:count])
+        rng.shuffle(order)
+    elif pattern == "busiest":
+        order.sort(key=lambda i: (-plan.nodes[i].load_events_per_s, plan.nodes[i].id))
+    elif order:
+        x_m, y_m = plan.x_m, plan.y_m
+        at = rng.choice(order)
+        order.sort(key=lambda i: math.hypot(x_m[i] - x_m[at], y_m[i] - y_m[at]))
+    return order
 
 
 def outcome_of(plan: Plan, failed: Sequence[int]) -> Outcome:

@@ -123,12 +123,6 @@ def count_delivery(label: str, messages: Sequence[Message]) -> Delivery:
     )
 
 
-def pick_failures(plan: Plan, count: int, seed: int, *, gateways: bool = False) -> list[int]:
-    """Choose nodes that fail, at random; gateways only if asked for."""
-    may = [i for i, node in enumerate(plan.nodes) if gateways or node.role != "gateway"]
-    return sorted(dice(seed, "failures").sample(may, min(count, len(may))))
-
-
 def simulate(
     plan: Plan,
     *,
