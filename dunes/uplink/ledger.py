@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from heapq import merge
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from dunes.buffer import schema
 from dunes.buffer.frame import HEADER_BYTES, Frame, parse_header
@@ -67,6 +67,13 @@ _COUNT = Prepared(
     )
 )
 _TOMB = Prepared(insert(schema.tombstone))
+_UNTOMB = Prepared(
+    delete(schema.tombstone).where(
+        _T.stream_id == bindparam("of_stream"),
+        _T.lane == bindparam("lane_no"),
+        _T.from_no == bindparam("first_no"),
+    )
+)
 _KEY = Prepared(
     select(_K.key_id).where(
         _K.stream_id == bindparam("stream_id"), _K.key_id == bindparam("id_of_key")
@@ -257,8 +264,17 @@ class SqlLedger:
             held.add(header.no, header.no)
 
     def add_tomb(self, tomb: Tombstone) -> None:
-        """Store a tombstone."""
+        """Store a tombstone, in place of those that it covers."""
         held = self.held(tomb.lane)
+        for old in self.tombs(tomb.lane, tomb.from_no, tomb.to_no):
+            if tomb.from_no <= old.from_no and old.to_no <= tomb.to_no:
+                self._count_dropped(old, -1)
+                _UNTOMB(
+                    self.connection,
+                    of_stream=self.stream.id,
+                    lane_no=old.lane,
+                    first_no=old.from_no,
+                )
         _TOMB(
             self.connection,
             stream_id=self.stream.id,
@@ -269,10 +285,21 @@ class SqlLedger:
             ts_us=tomb.ts_us,
             record=tomb.encoded,
         )
-        counts = self._counts.setdefault(tomb.lane, _Counts())
-        counts.dropped_frames += tomb.n_frames
-        counts.dropped_msgs += tomb.n_msgs
+        self._count_dropped(tomb, 1)
         held.add(max(tomb.from_no, self.cum(tomb.lane).no + 1), tomb.to_no)
+
+    def _count_dropped(self, tomb: Tombstone, sign: int) -> None:
+        """Count what a tombstone declares dropped, but for frames that came after all."""
+        row = _SUM(
+            self.connection,
+            stream_id=self.stream.id,
+            lane_no=tomb.lane,
+            after_no=tomb.from_no - 1,
+            up_to_no=tomb.to_no,
+        ).one()
+        counts = self._counts.setdefault(tomb.lane, _Counts())
+        counts.dropped_frames += sign * (tomb.n_frames - int(row[0]))
+        counts.dropped_msgs += sign * (tomb.n_msgs - int(row[1]))
 
     def add_head(self, head: Head) -> None:
         """Store a head; the newest few are kept."""

@@ -77,7 +77,7 @@ class Ledger(Protocol):
         ...
 
     def add_tomb(self, tomb: Tombstone) -> None:
-        """Store a tombstone."""
+        """Store a tombstone, in place of those that it covers."""
         ...
 
     def add_head(self, head: Head) -> None:
@@ -262,11 +262,14 @@ def _take_frame(lane: int, frame: Frame, ledger: Ledger, taken: Taken) -> None:
 
 
 def _take_tomb(lane: int, tomb: Tombstone, ledger: Ledger, taken: Taken) -> None:
-    """Store a tombstone, unless it is here."""
+    """Store a tombstone, unless one says as much; a gateway that drops more extends it."""
     for old in ledger.tombs(lane, tomb.from_no, tomb.to_no):
-        if (old.from_no, old.to_no) == (tomb.from_no, tomb.to_no):
-            if (old.prev_hash, old.last_hash) != (tomb.prev_hash, tomb.last_hash):
-                raise Conflict(lane, tomb.from_no)
+        same_first, same_last = old.from_no == tomb.from_no, old.to_no == tomb.to_no
+        if same_first and old.prev_hash != tomb.prev_hash:
+            raise Conflict(lane, tomb.from_no)
+        if same_last and old.last_hash != tomb.last_hash:
+            raise Conflict(lane, tomb.to_no)
+        if old.from_no <= tomb.from_no and tomb.to_no <= old.to_no:
             taken.duplicates += 1
             return
     _check_neighbours(lane, tomb.from_no, tomb.to_no, tomb.prev_hash, tomb.last_hash, ledger)

@@ -315,7 +315,8 @@ class Sender:
             raise GroundWentBack(
                 f"the ground station acknowledged more before: receipt {known} is stored here, "
                 f"it now gives {receipt.receipt_no} with less; its store was set back",
-                hint="restore the ground station's newest copy; nothing was deleted here",
+                hint="restore the ground station's newest copy; if it is lost for good: "
+                "mcp sync --forget-receipts",
             )
 
     # -- what to do -----------------------------------------------------------------------

@@ -15,7 +15,7 @@ from dunes.buffer.store import Buffer, Stream, open_buffer
 from dunes.clock import SYSTEM_CLOCK, Clock
 from dunes.crypto.identity import Identity, load_identity
 from dunes.crypto.signing import VerifyKey
-from dunes.errors import ConfigError, DunesError, NotFound, PeerError, TryLater
+from dunes.errors import ConfigError, Denied, DunesError, NotFound, PeerError, TryLater
 from dunes.model import Priority, buffer_name
 from dunes.mu.log import log_directory
 from dunes.paths import Paths
@@ -192,7 +192,19 @@ class Sync:
             if isinstance(e, TryLater):
                 self.report.state = "queued"
                 raise
+        except Denied as e:
+            if self.target.simulated and e.code == "not-enrolled":
+                e.hint = "mcp init, which enrols this gateway at the simulated site"
+            raise
         return self.report
+
+    def forget_receipts(self) -> None:
+        """Forget what the destination acknowledged: its store is lost for good."""
+        forget_destination(self.buffer, self.target.name)
+        self.report.notes.append(
+            f"what {self.target.name} had acknowledged is forgotten; of what was deleted here it "
+            "is told that it will not come"
+        )
 
     def left(self) -> dict[int, tuple[int, int]]:
         """Give (frames, readings) by lane that are not acknowledged yet."""
@@ -207,7 +219,7 @@ class Sync:
                 loop.add_signal_handler(signal.SIGTERM, task.cancel)
         self._refuse_hold(watch)
         key = self.key if self.key is not None else await self._first_use()
-        self._forget_old_site(key)
+        self._forget_others(key)
         carrier = HttpsCarrier.open(
             self.target.url,
             self.api_key,
@@ -340,16 +352,27 @@ class Sync:
         )
         return key
 
-    def _forget_old_site(self, key: VerifyKey) -> None:
-        """Begin anew with a simulated ground station that is not the one of before."""
-        if self.target.simulated:
-            kids = receipt_kids(self.buffer, self.target.name)
-            if kids and key.kid not in kids:
-                forget_destination(self.buffer, self.target.name)
-                self.report.notes.append(
-                    "the simulated ground station is a new one: what the old one acknowledged "
-                    "and was deleted here is gone with it"
-                )
+    def _forget_others(self, key: VerifyKey) -> None:
+        """Forget what was acknowledged by a station that this one is not.
+
+        A station with another key is another one, or one that begins anew; at worst it
+        is told what it has already. And what a simulated one acknowledged is no reason
+        to keep or delete anything once readings go to a real one.
+        """
+        kids = receipt_kids(self.buffer, self.target.name)
+        if kids and key.kid not in kids:
+            forget_destination(self.buffer, self.target.name)
+            self.report.notes.append(
+                f"{self.target.name} has another key than before ({key.kid}): what the earlier "
+                "one acknowledged, and was deleted here, this one will not get from here"
+            )
+        if not self.target.simulated:
+            for name, entry in self.settings["uplink.destinations"].items():
+                if SITE in entry and receipt_kids(self.buffer, name):
+                    forget_destination(self.buffer, name)
+                    self.report.notes.append(
+                        f"what the simulated {name} acknowledged no longer counts"
+                    )
 
     def _measure(self, began_s: float, counts: Counts | None) -> None:
         """Bring the report up to date."""

@@ -31,6 +31,13 @@ def sync(
     watch: Annotated[
         bool, typer.Option("--watch", help="Go on with what comes, until Ctrl-C.")
     ] = False,
+    forget_receipts: Annotated[
+        bool,
+        typer.Option(
+            "--forget-receipts",
+            help="The ground station lost its store for good: forget what it acknowledged.",
+        ),
+    ] = False,
     timeout: Annotated[
         str,
         typer.Option(
@@ -44,6 +51,8 @@ def sync(
     from dunes.uplink.sync import open_sync
 
     work = open_sync(load(), buffer, destination, timeout_s=duration_s(timeout))
+    if forget_receipts:
+        work.forget_receipts()
     left = sum(frames for frames, _ in work.left().values())
     try:
         with screen.progress(f"sync {work.report.buffer}", left, "frames") as progress:
@@ -94,10 +103,10 @@ def lines(report: "SyncReport") -> Iterator[str]:
             f"{report.requests} batches, {report.repeated_frames} frames repeated, "
             f"{report.freed_frames} freed here; receipts signed by {report.station}"
         )
+    if report.log_entries is not None:
+        entries = "1 entry" if report.log_entries == 1 else f"{report.log_entries} entries"
+        yield f"log of receipts: {entries} countersigned by {report.station}"
     for note in report.notes:
         yield f"note: {printable(note)}"
     if not report.complete:
         yield f"left: {report.left_readings} readings in {report.left_frames} frames"
-    if report.log_entries is not None:
-        entries = "1 entry" if report.log_entries == 1 else f"{report.log_entries} entries"
-        yield f"log of receipts: {entries} countersigned by {report.station}"

@@ -17,7 +17,9 @@ from dunes.secrets import load_secret
 from dunes.settings import write_profile
 from dunes.uplink.carriers.https import HttpsCarrier
 from dunes.uplink.enroll import enroll_gateway, revoke_gateway
+from dunes.uplink.errors import GroundWentBack
 from dunes.uplink.grounddir import station_identity
+from dunes.uplink.sync import open_sync
 from dunes.uplink.target import pin_key
 
 
@@ -263,3 +265,38 @@ def test_a_revoked_gateway_keeps_its_frames(gateway, ground):
     with pytest.raises(Denied, match="may not write here any more"):
         gateway.sync()
     assert 1 == gateway.stored_frames()
+
+
+def test_a_ground_station_with_a_new_key_begins_anew(gateway, ground, make_ground):
+    gateway.write(frames=3)
+    gateway.sync()
+    gateway.write(frames=1)
+    new = make_ground(name="new")
+    gateway.join(new)
+    report = gateway.sync()
+    assert [note for note in report.notes if "has another key than before" in note]
+    assert report.complete
+    assert [10, 11, 12] == new.seqs()
+    assert 0 == gateway.stored_frames()
+    assert [] == gateway.sync().notes
+
+
+def test_a_store_that_is_lost_for_good_is_written_off_on_request(gateway, ground):
+    gateway.write(frames=3)
+    gateway.sync()
+    ground.stop()
+    for path in ground.data.glob("ground.db*"):
+        path.unlink()
+    ground.start()
+    gateway.join(ground)
+    gateway.write(frames=1)
+    with pytest.raises(GroundWentBack) as caught:
+        gateway.sync()
+    assert "--forget-receipts" in caught.value.hint
+    work = open_sync(gateway.settings, "lunar-data", None, timeout_s=5.0)
+    work.forget_receipts()
+    assert work.run().complete
+    work.buffer.close()
+    assert [10, 11, 12] == ground.seqs()
+    with ground.buffer() as opened, opened.reading() as connection:
+        assert 9 == opened.lanes(connection, opened.streams()[0])[2].dropped_msgs

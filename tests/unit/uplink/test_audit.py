@@ -4,8 +4,8 @@ import sqlite3
 
 import pytest
 
-from dunes.buffer.frame import NO_HASH, make_frame, pack_readings
-from dunes.buffer.records import Head
+from dunes.buffer.frame import NO_HASH, make_frame, pack_readings, parse_frame
+from dunes.buffer.records import DropReason, Head, Tombstone
 from dunes.crypto.signing import SigningKey
 from dunes.model import Priority, Reading
 from dunes.secrets import Secret
@@ -13,7 +13,7 @@ from dunes.uplink.audit import audit
 from dunes.uplink.enroll import AlreadyEnrolled, Standing, enroll, find_gateway, revoke_gateway
 from dunes.uplink.ground import GroundStation
 from dunes.uplink.overlook import look_at_ground
-from dunes.uplink.protocol import encode_batch
+from dunes.uplink.protocol import SignedTombstone, encode_batch, split_batch
 
 GATEWAY, TABLE, EPOCH = "gw-one", "lunar_telemetry", bytes(range(16))
 
@@ -131,3 +131,31 @@ def test_the_api_key_itself_is_nowhere_in_the_store(tmp_path, signer):
     for path in tmp_path.rglob("*"):
         if path.is_file():
             assert secret.encode() not in path.read_bytes(), path
+
+
+def test_what_is_dropped_is_counted_once_however_it_is_declared(station, signer, batch):
+    _, records = zip(*split_batch(batch(1, 20)), strict=True)
+    frames = [parse_frame(record) for record in records[:-1]]
+
+    def tomb(first, last):
+        record = Tombstone(
+            EPOCH,
+            2,
+            first,
+            last,
+            first,
+            last - first + 1,
+            frames[first - 1].header.prev_hash,
+            frames[last - 1].hash,
+            DropReason.QUOTA,
+            5,
+        )
+        return encode_batch([SignedTombstone.make(record, signer).encoded])
+
+    counts = []
+    for given in (tomb(1, 2), tomb(3, 4), tomb(1, 4), tomb(1, 8), batch(7, 9), tomb(1, 6)):
+        take(station, given)
+        with station.buffer.reading() as connection:
+            lane = station.buffer.lanes(connection, station.buffer.streams()[0])[2]
+        counts.append((lane.cum_no, lane.dropped_msgs, lane.msgs))
+    assert [(2, 2, 0), (4, 4, 0), (4, 4, 0), (8, 8, 0), (9, 6, 3), (9, 6, 3)] == counts

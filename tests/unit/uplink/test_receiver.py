@@ -131,6 +131,15 @@ def test_a_tombstone_lets_the_count_go_on(writer, station):
     assert [1, 2, 3, 4, 9, 10, 11, 12] == station.delivered(2)
 
 
+def test_a_longer_tombstone_takes_the_place_of_a_shorter_one(writer, station):
+    fill(writer, 8)
+    for first, last in ((1, 2), (3, 4), (1, 4), (1, 6), (2, 5)):
+        station.take(writer.batch_of(writer.sign_tomb(writer.tomb(2, first, last))))
+    assert 6 == station.ledger.cum(2).no
+    station.take(writer.batch(2, 7, 8))
+    assert [13, 14, 15, 16] == station.delivered(2)
+
+
 def test_data_beat_a_tombstone(writer, station):
     fill(writer, 6)
     station.take(writer.batch_of(writer.sign_tomb(writer.tomb(2, 1, 4))))
