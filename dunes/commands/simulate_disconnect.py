@@ -204,7 +204,7 @@ def short_text(progress: "Progress") -> str:
     """Write one look for a bar, which shows the time itself."""
     if progress.note:
         return progress.phase
-    state = {"cut": "down", "drain": "up"}[progress.phase]
+    state = "down" if progress.phase == "cut" else "up"
     return f"{state}, {progress.buffered:,} buffered, {progress.delivered:,} delivered"
 
 
@@ -213,7 +213,7 @@ def progress_text(progress: "Progress") -> str:
     if progress.note:
         waiting = f" ({progress.buffered:,} in the buffer)" if progress.buffered else ""
         return f"{progress.note}{waiting}"
-    state = {"cut": "link down", "drain": "link up"}[progress.phase]
+    state = "link down" if progress.phase == "cut" else "link up"
     return (
         f"{state} {progress.done_s:.0f}/{progress.total_s:.0f} s: {progress.made:,} made, "
         f"{progress.buffered:,} in the buffer, {progress.delivered:,} delivered"
@@ -267,8 +267,8 @@ def alert_lines(report: "OutageReport") -> Iterator[str]:
         text += f", within {show_duration(alerts.delay_max_s)} while the link was up"
     if alerts.after_restore_max_s is not None:
         text += (
-            f"; the {alerts.made_in_outage} of the outage "
-            f"{show_duration(alerts.after_restore_max_s)} after it came back"
+            f"; the {alerts.hit_by_outage} that the outage held up, within "
+            f"{show_duration(alerts.after_restore_max_s)} of its end"
         )
     yield text
 

@@ -236,14 +236,15 @@ def thresholds(
         alerts.get("delay_max_s"),
         ALERT_OPEN_S,
         "s",
-        "from the sensor's file until seen in the ground station's store",
+        "longest way of an alert that it did not, from the sensor's file until it was seen "
+        "in the ground station's store",
     )
     yield _at_most(
         "alert delay, after the outage",
         alerts.get("after_restore_max_s"),
         ALERT_BACK_S,
         "s",
-        "from the link's return until the last alert of the outage was seen there",
+        "longest way of an alert that the outage held up, from the link's return on",
     )
     yield _at_least(
         "local uptime",

@@ -17,7 +17,7 @@ class Progress:
     """How far a rehearsal has come.
 
     Attributes:
-        phase: `prepare`, `cut`, `drain` or `judge`.
+        phase: `prepare`, `before`, `cut`, `drain` or `judge`.
         done_s: seconds of the outage that have passed, site time.
         total_s: its length.
         made: readings made since the rehearsal began.
@@ -41,14 +41,15 @@ class AlertFigures:
 
     Attributes:
         delivered: alerts of the rehearsal that came through.
-        made_in_outage: of those, made while the link was down.
-        delay_max_s: longest way of an alert made while the link was up; null without one.
-        after_restore_max_s: until the last alert made in the outage was there, from the
-            link's return on; null without one.
+        hit_by_outage: of those, the ones that the outage held up.
+        delay_max_s: longest way of an alert that had nothing to do with the outage, from the
+            sensor's file to the ground station's store; null without one.
+        after_restore_max_s: longest way of the others from the link's return on, or from
+            their making if that was later; null without one.
     """
 
     delivered: int = 0
-    made_in_outage: int = 0
+    hit_by_outage: int = 0
     delay_max_s: float | None = None
     after_restore_max_s: float | None = None
 
@@ -150,27 +151,33 @@ def alert_figures(
 ) -> AlertFigures:
     """Sum alerts up.
 
+    An alert had to do with the outage if it was made in it, or under way when it began,
+    or made after it before its own alerts had come through.
+
     Args:
         alerts: as they were seen on the ground.
         cut_us: when the link went, our clock; None if it did not.
         restored_us: when it came back; None if it did not.
     """
-    delivered = inside = 0
-    open_us: list[int] = []
-    back_us: list[int] = []
-    for alert in alerts:
-        delivered += 1
-        end_us = restored_us if restored_us is not None else alert.seen_us
-        if cut_us is not None and cut_us <= alert.made_us < end_us:
-            inside += 1
-            back_us.append(max(0, alert.seen_us - end_us))
-        else:
-            open_us.append(alert.seen_us - alert.made_us)
-    return AlertFigures(delivered, inside, _longest_s(open_us), _longest_s(back_us))
+    seen = list(alerts)
+    if cut_us is None:
+        return AlertFigures(len(seen), 0, _longest_s([a.seen_us - a.made_us for a in seen]), None)
+    back_us = restored_us if restored_us is not None else max((a.seen_us for a in seen), default=0)
+    through_us = max((a.seen_us for a in seen if cut_us <= a.made_us < back_us), default=back_us)
+    hit = [a for a in seen if a.made_us < through_us and a.seen_us > cut_us]
+    free = [a for a in seen if not (a.made_us < through_us and a.seen_us > cut_us)]
+    return AlertFigures(
+        delivered=len(seen),
+        hit_by_outage=len(hit),
+        delay_max_s=_longest_s([a.seen_us - a.made_us for a in free]),
+        after_restore_max_s=None
+        if restored_us is None
+        else _longest_s([a.seen_us - max(a.made_us, restored_us) for a in hit]),
+    )
 
 
 def _longest_s(times_us: Sequence[int]) -> float | None:
-    return max(times_us) / US_PER_S if times_us else None
+    return max(0, *times_us) / US_PER_S if times_us else None
 
 
 def passes(verdict: Verdict) -> bool:

@@ -69,7 +69,7 @@ class Rovers:
     def depth(self, at_s: float) -> float:
         """Give the optical depth of the dust."""
         return 0.5 + sum(
-            4.5 * (1 - math.exp(-(at_s - begin_s) / 240.0)) * math.exp(-(at_s - begin_s) / 2e5)
+            4.5 * (1 - math.exp(-(at_s - begin_s) / 60.0)) * math.exp(-(at_s - begin_s) / 2e5)
             for begin_s in self.storms
             if at_s > begin_s
         )

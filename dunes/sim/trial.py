@@ -49,11 +49,14 @@ AFTER_S = 1.0
 REPAIR_S = 10.0
 """Once the newest readings are there, older ones that are missing have this long to come."""
 
+RECEIPTS_S = 3.0
+
 SLACK_S = 30.0
 """Sensors write within this of measuring; where the trial's readings begin on the ground."""
 
-STORM_AT = 0.05
-"""The site's storm breaks when this share of the outage has passed."""
+BEFORE_S = 6.0
+"""Before the outage the link is watched at work until an alert has come through, at most
+for this long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,28 +219,36 @@ class SkyTrial:
         return made.site_us - round(SLACK_S * max(self.plan.speed, self._former_speed)) * US_PER_S
 
     def _cut(self) -> None:
-        """Cut the sky, and watch until the site itself opens it again."""
+        """Let a storm break, cut the sky, and watch until the site itself opens it again."""
         plan = self.plan
         self._former_speed = self._control.request_state().speed
         self._control.request_speed(plan.speed)
         self._before = self._control.request_made()
         self._written_before = self._gateway.count().written
         self._ground_before = self._ground.count()
+        self._watch_the_link()
         self._control.request_cut(self._request())
         begin_us = self._cut_us = SYSTEM_CLOCK.unix_us()
         end_us = begin_us + round(plan.outage_s * US_PER_S)
-        storm = load_definition(self.site.name).storm
-        storm_us = begin_us + round(STORM_AT * (end_us - begin_us))
         while True:
             now_us = SYSTEM_CLOCK.unix_us()
-            if storm != "none" and now_us >= storm_us:
-                self._control.request_event(storm)
-                storm = "none"
             state = self._control.request_state()
             self._look("cut", min(plan.duration_s, (now_us - begin_us) / US_PER_S * plan.speed))
             if state.cut is None:
                 self._restored_us = min(end_us, SYSTEM_CLOCK.unix_us())
                 return
+            self._helpers.check()
+            time.sleep(LOOK_S)
+
+    def _watch_the_link(self) -> None:
+        """Let the site's storm break, and wait for an alert of it."""
+        storm = load_definition(self.site.name).storm
+        if storm == "none":
+            return
+        self._control.request_event(storm)
+        deadline_s = time.monotonic() + BEFORE_S
+        while not self._alerts and time.monotonic() < deadline_s:
+            self._look("before", 0.0)
             self._helpers.check()
             time.sleep(LOOK_S)
 
@@ -273,12 +284,23 @@ class SkyTrial:
                 missing = judge.missing(self._of(after))
                 if settled_s is None and judge.newest_there(self._of(after)):
                     settled_s = now_s
+                if not missing:
+                    self._await_receipts(after)
                 if late or not missing or (settled_s and now_s - settled_s > REPAIR_S):
                     return after
                 # before so many more have come, looking costs and shows nothing
                 wanted = count + (1 if self._drained_us is None or settled_s else missing)
                 time.sleep(min(2.0, 3 * (now_s - begin_s)))
             self._helpers.check()
+            time.sleep(LOOK_S)
+
+    def _await_receipts(self, after: MadeState) -> None:
+        """Give the receipts of what was delivered a moment to reach the gateway."""
+        deadline_s = time.monotonic() + RECEIPTS_S
+        while time.monotonic() < deadline_s:
+            newer = self._made_between(after, self._control.request_made())
+            if self._gateway.count().there <= newer:
+                return
             time.sleep(LOOK_S)
 
     def _undo(self) -> None:
