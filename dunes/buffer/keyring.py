@@ -14,9 +14,14 @@ from dunes.buffer.read import key_records
 from dunes.buffer.records import Verifier
 from dunes.buffer.store import Buffer, Stream
 from dunes.clock import SYSTEM_CLOCK
-from dunes.crypto.errors import NoIdentity, Untrusted
+from dunes.crypto.errors import NoIdentity, Untrusted, WrongPassphrase
 from dunes.crypto.framekeys import SECRET_BYTES, FrameOpener, FrameSealer
-from dunes.crypto.identity import Identity, ensure_identity, load_identity
+from dunes.crypto.identity import (
+    Identity,
+    ensure_identity,
+    load_identity,
+    public_documents,
+)
 from dunes.crypto.truststore import Role, TrustStore
 from dunes.settings import Settings
 
@@ -26,20 +31,25 @@ class Keyring:
     """Who we are and whom we believe.
 
     Attributes:
-        identity: this place's keys; None if it has none yet.
+        identity: this place's keys; None if it has none yet, or they stay locked.
         trusted: the keys believed here.
+        own: the public keys under which this place ever signed, by key id.
     """
 
     identity: Identity | None
     trusted: TrustStore
+    own: Mapping[str, Verifier]
 
     @classmethod
-    def load(cls, settings: Settings, *, create: bool = False) -> "Keyring":
+    def load(
+        cls, settings: Settings, *, create: bool = False, public_only: bool = False
+    ) -> "Keyring":
         """Load the keys of this installation.
 
         Args:
             settings: as loaded.
             create: make an identity if there is none.
+            public_only: private keys are not needed: ones that do not open stay locked.
 
         Raises:
             KeyRefused, WrongPassphrase: there is one, but it does not open.
@@ -49,7 +59,14 @@ class Keyring:
             identity = ensure_identity(paths) if create else load_identity(paths)
         except NoIdentity:
             identity = None
-        return cls(identity, TrustStore.at(paths))
+        except WrongPassphrase:
+            if not public_only:
+                raise
+            identity = None
+        own: dict[str, Verifier] = {d.kid: d.verify_key for d in public_documents(paths)}
+        if identity is not None:
+            own |= {key.kid: key for key in identity.own_senders}
+        return cls(identity, TrustStore.at(paths), own)
 
     @property
     def seals(self) -> bool:
@@ -95,8 +112,5 @@ class Keyring:
 
     def verifiers(self) -> Mapping[str, Verifier]:
         """Give the public keys that may sign lane heads here, by key id."""
-        keys: dict[str, Verifier] = {}
-        keys |= self.trusted.senders(SYSTEM_CLOCK.unix_us(), Role.GATEWAY)
-        if self.identity is not None:
-            keys |= {key.kid: key for key in self.identity.own_senders}
-        return keys
+        trusted = self.trusted.senders(SYSTEM_CLOCK.unix_us(), Role.GATEWAY)
+        return {**trusted, **self.own}

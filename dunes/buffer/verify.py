@@ -111,7 +111,7 @@ def check(buffer: Buffer, table: str, checks: Checks) -> VerifyReport:
         for priority in Priority:
             walk.check_lane(int(priority))
         walk.check_receipts()
-    if checks.deep:
+    if checks.deep and all(finding.kind is not Kind.SEALED for finding in report.findings):
         report.levels.append("content")
     if checks.ground is not None:
         report.levels.append("ground")

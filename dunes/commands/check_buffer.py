@@ -53,7 +53,7 @@ def check_buffer(
     if dry_run and not repair:
         raise UsageError("--dry-run belongs to --repair", hint="dunes check-buffer --help")
     settings = load()
-    keys = Keyring.load(settings)
+    keys = Keyring.load(settings, public_only=not deep)
     with open_buffer(settings, create=False) as buffer:
         folded = buffer.need_table(table)
         ground = None if against is None else ground_station(settings, against)

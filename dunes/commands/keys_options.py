@@ -140,14 +140,12 @@ def believed_senders(
 ) -> "Mapping[str, VerifyKey]":
     """Give the keys that are believed: trusted ones, our own, and those named by `--signer`."""
     from dunes.crypto import keyio
+    from dunes.crypto.identity import public_documents
     from dunes.crypto.keyfile import read_key_document
     from dunes.crypto.truststore import TrustStore
 
     found = dict(TrustStore.at(paths).senders(now_us))
-    own = paths.keys / "public"
-    for path in sorted(own.glob("*.pub.maml")) if own.is_dir() else ():
-        document = read_key_document(keyio.read_public(path))
-        found[document.kid] = document.verify_key
+    found |= {document.kid: document.verify_key for document in public_documents(paths)}
     for path in signers or ():
         document = read_key_document(keyio.read_public(path))
         found[document.kid] = document.verify_key

@@ -7,9 +7,6 @@ from dunes.commands.markup_generate import ENDING, Source
 from dunes.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from dunes.buffer.frame import Opener
-    from dunes.buffer.store import Buffer, Stream
-    from dunes.crypto.identity import Identity
     from dunes.settings import Settings
 
 
@@ -30,21 +27,17 @@ def from_table(
         UsageError: a time that is none.
         DataError: a frame cannot be read, or there are too many readings.
     """
+    from dunes.buffer.keyring import Keyring
     from dunes.buffer.query import Query, query
     from dunes.buffer.store import open_buffer
-    from dunes.crypto.errors import NoIdentity
-    from dunes.crypto.identity import load_identity
     from dunes.mu.tables import table_source
 
     asked = {"device": device, "since": since, "until": until}
     wanted = Query(device=device, since_us=_moment(since), until_us=_moment(until))
-    try:
-        identity = load_identity(settings.paths)
-    except NoIdentity:
-        identity = None
+    keys = Keyring.load(settings)
     with open_buffer(settings, create=False) as buffer:
         table = buffer.need_table(name)
-        answer = query(buffer, table, wanted, lambda stream: _opener(buffer, stream, identity))
+        answer = query(buffer, table, wanted, keys.opener_for(buffer))
         source = table_source(
             table,
             {key: value for key, value in asked.items() if value is not None},
@@ -59,19 +52,6 @@ def from_table(
             code="table-unreadable",
         )
     return Source(f"{table}.jsonl", source.data, Path(table + ENDING), source.more)
-
-
-def _opener(buffer: "Buffer", stream: "Stream", identity: "Identity | None") -> "Opener | None":
-    """Open what this gateway sealed to itself."""
-    from dunes.buffer.read import key_records
-
-    if identity is None:
-        return None
-    opener = identity.frame_opener()
-    with buffer.reading() as connection:
-        for _, record in key_records(connection, stream.id):
-            opener.add_record(record)
-    return opener
 
 
 def _moment(text: str | None) -> int | None:

@@ -12,7 +12,7 @@ environment (`dunes.crypto.passphrase`) or from the caller.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from dunes.paths import Paths
 FILE_NAME = "identity.maml"
 DEFAULT_NAME = "gateway"
 DEFAULT_ROLE = "gateway"
+PUBLIC = "public"
 RETIRED = "retired"
 MACHINE, PASSPHRASE = "machine", "passphrase"
 
@@ -83,7 +84,7 @@ def identity_path(paths: Paths) -> Path:
 
 def public_path(paths: Paths, kid: str) -> Path:
     """Say where the public document of one of our keys is kept."""
-    return paths.keys / "public" / f"{kid}.pub.maml"
+    return paths.keys / PUBLIC / f"{kid}.pub.maml"
 
 
 def retired_path(paths: Paths, kid: str) -> Path:
@@ -136,7 +137,8 @@ def open_document(
             raise WrongPassphrase(
                 f"key {document.kid} does not open on this machine: {paths.keys}/machine.key or "
                 "/etc/machine-id is not what it was made with",
-                hint="restore both from a backup, or make a new key: dunes keygen --force",
+                hint=f"restore both from a backup; or, for a new key: mv {identity_path(paths)} "
+                f"{document.kid}.maml && dunes keygen",
             ) from e
     given = passphrase.from_environment() if secret is None else secret
     if given is None:
@@ -144,7 +146,14 @@ def open_document(
             f"key {document.kid} is locked with a passphrase",
             hint=f"{passphrase.ENV_FILE}=FILE, or --passphrase-file FILE",
         )
-    return document.unlock(given, locks)
+    try:
+        return document.unlock(given, locks)
+    except WrongPassphrase as e:
+        raise WrongPassphrase(
+            f"the passphrase does not open key {document.kid}",
+            hint="--passphrase-file FILE; without options it comes from "
+            f"{passphrase.ENV_FILE}, a systemd credential, or {passphrase.ENV}",
+        ) from e
 
 
 def load_document(path: Path) -> KeyDocument:
@@ -267,6 +276,17 @@ def ensure_identity(paths: Paths, name: str = DEFAULT_NAME, role: str = DEFAULT_
             return create_identity(paths, name if is_name(name) else DEFAULT_NAME, role)
         except KeyExists:  # another process was faster
             return load_identity(paths)
+
+
+def public_documents(paths: Paths) -> Iterator[KeyDocument]:
+    """Read the public document of each key that this place ever had; no secret is needed.
+
+    Raises:
+        BadKeyFile, BadSignature: one of them.
+    """
+    folder = paths.keys / PUBLIC
+    for path in sorted(folder.glob("*.pub.maml")) if folder.is_dir() else ():
+        yield read_key_document(keyio.read_public(path))
 
 
 def _public_document(paths: Paths, kid: str) -> bytes:

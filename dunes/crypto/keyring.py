@@ -45,9 +45,7 @@ def find_document(paths: Paths, text: str) -> tuple[KeyDocument, str]:
     if "/" in text or text.endswith(".maml") or path.is_file():
         return read_key_document(keyio.read_public(path)), "file"
     found: dict[str, tuple[KeyDocument, str]] = {}
-    own = paths.keys / "public"
-    for each in sorted(own.glob("*.pub.maml")) if own.is_dir() else ():
-        document = read_key_document(keyio.read_public(each))
+    for document in identity.public_documents(paths):
         if _called(document, text):
             found[document.kid] = document, "own"
     for entry in TrustStore.at(paths):
