@@ -137,6 +137,7 @@ complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/init' -s h -l help -d
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/sync' -l buffer -r -a '(dunes complete-names buffers 2>/dev/null)' -d 'Which buffer: lunar-data, iot-data, …'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/sync' -l destination -r -a '(dunes complete-names destinations 2>/dev/null)' -d 'Which ground station: a name of the profile, or an https address; default: the profile\'s.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/sync' -l watch -d 'Go on with what comes, until Ctrl-C.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/sync' -l forget-receipts -d 'The ground station lost its store for good: forget what it acknowledged.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/sync' -l timeout -r -d 'Silence after which the link counts as down; then exit 75.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/sync' -l json -d 'Print the result as JSON.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/mcp/sync' -s q -l quiet -d 'Say less.'
