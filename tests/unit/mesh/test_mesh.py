@@ -1,11 +1,6 @@
 """Two nodes and more, and a gateway, from first light to reset."""
 
-import importlib.util
-import sys
 from dataclasses import replace
-from pathlib import Path
-
-import pytest
 
 from dunes.mesh.access import AccessMessage
 from dunes.mesh.ivindex import HOUR_S
@@ -25,71 +20,10 @@ from dunes.mesh.models.habitat import habitat
 from dunes.mesh.models.habitat_server import HabitatMessage
 from dunes.mesh.models.server import Raw
 from dunes.mesh.node import ModelEvent, NodeReset
-from dunes.mesh.requests import Answered, Unanswered
 from dunes.mesh.status import Status
 from dunes.mesh.wire import ModelId
 
-spec = importlib.util.spec_from_file_location("mesh_world", Path(__file__).with_name("world.py"))
-world_module = importlib.util.module_from_spec(spec)
-sys.modules["mesh_world"] = world_module
-spec.loader.exec_module(world_module)
-World = world_module.World
-
 GROUP = 0xC001
-
-
-def ask(world, dst, message, *, seconds=20.0, **more):
-    """Ask and give the answer, or None."""
-    number = world.manager.request(dst, message, **more)
-
-    def over():
-        events = world.gateway.of(Answered) + world.gateway.of(Unanswered)
-        return any(event.id == number for event in events)
-
-    world.run(seconds, until=over)
-    events = world.gateway.take(Answered) + world.gateway.take(Unanswered)
-    (event,) = [event for event in events if event.id == number]
-    return event.answer if isinstance(event, Answered) else None
-
-
-def configure(world, node, *, groups=(GROUP,), app=0, publish=GROUP):
-    key = world.manager.stack.keys.apps[app].current.key
-    answer = ask(world, node.unicast, config_keys.AppKeyAdd((0, app), key))
-    assert answer.status == Status.SUCCESS
-    for model in (0x0002, 0x1000, 0x1002, 0x1100, 0x1101):
-        bind = config_models.ModelAppBind(node.unicast, app, ModelId(model))
-        assert ask(world, node.unicast, bind).status == Status.SUCCESS
-    bind = config_models.ModelAppBind(node.unicast, app, habitat().server)
-    assert ask(world, node.unicast, bind).status == Status.SUCCESS
-    for group in groups:
-        add = config_models.SubscriptionAdd(node.unicast, group, ModelId(0x1000))
-        assert ask(world, node.unicast, add).status == Status.SUCCESS
-    for model in (ModelId(0x1100), habitat().server):
-        say = config_models.PublicationSet(node.unicast, publish, app, 0xFF, 0, 0, model)
-        assert ask(world, node.unicast, say).status == Status.SUCCESS
-
-
-@pytest.fixture
-def world():
-    return World()
-
-
-@pytest.fixture
-def pair(world):
-    """Two nodes, provisioned and configured; the first is our proxy."""
-    for _ in range(2):
-        world.add()
-    found = [world.provision(side) for side in world.nodes]
-    world.proxy(world.nodes[0], node=found[0].unicast)
-    world.run(1.0)
-    for node in found:
-        configure(world, node)
-    world.gateway.events.clear()
-    return world
-
-
-def servers_of(side, kind):
-    return next(each for each in side.core.description.elements[0] if type(each).__name__ == kind)
 
 
 def test_a_device_becomes_a_node_and_both_sides_store_it(world):
@@ -121,7 +55,7 @@ def test_composition_data_comes_in_segments(world):
     side = world.add()
     node = world.provision(side)
     world.proxy(side, node=node.unicast)
-    answer = ask(world, node.unicast, config_node.CompositionGet(0))
+    answer = world.ask(node.unicast, config_node.CompositionGet(0))
     assert side.core.description.composition() == Composition.decode(answer.data)
 
 
@@ -136,15 +70,15 @@ def test_lost_segments_are_sent_again(pair):
         return False
 
     pair.drop = drop
-    answer = ask(pair, far.core.unicast, config_node.CompositionGet(0), tries=1)
+    answer = pair.ask(far.core.unicast, config_node.CompositionGet(0), tries=1)
     assert far.core.description.composition() == Composition.decode(answer.data)
     assert len(full) >= 6
 
 
 def test_a_command_reaches_an_actuator_and_its_state_is_read_back(pair):
     far = pair.nodes[1].core.unicast
-    assert generic.OnOffStatus(1) == ask(pair, far, generic.OnOffSet(1, 7), app_index=0)
-    assert generic.OnOffStatus(1) == ask(pair, far, generic.OnOffGet(), app_index=0)
+    assert generic.OnOffStatus(1) == pair.ask(far, generic.OnOffSet(1, 7), app_index=0)
+    assert generic.OnOffStatus(1) == pair.ask(far, generic.OnOffGet(), app_index=0)
     (event,) = pair.nodes[1].take(ModelEvent)
     assert ActuatorSet(ModelId(0x1000), 1, 1, 0.0) == event.event
 
@@ -152,45 +86,45 @@ def test_a_command_reaches_an_actuator_and_its_state_is_read_back(pair):
 def test_the_same_transaction_is_done_once(pair):
     far = pair.nodes[1].core.unicast
     for _ in range(2):
-        ask(pair, far, generic.LevelDeltaSet(100, 9), app_index=0)
-    assert generic.LevelStatus(100) == ask(pair, far, generic.LevelGet(), app_index=0)
+        pair.ask(far, generic.LevelDeltaSet(100, 9), app_index=0)
+    assert generic.LevelStatus(100) == pair.ask(far, generic.LevelGet(), app_index=0)
 
 
 def test_a_level_glides_to_its_target(pair):
     far = pair.nodes[1].core.unicast
-    first = ask(pair, far, generic.LevelSet(1000, 1, transition=0x0A, delay=0), app_index=0)
+    first = pair.ask(far, generic.LevelSet(1000, 1, transition=0x0A, delay=0), app_index=0)
     assert (0, 1000) == (first.present, first.target)
     pair.run(0.5)
-    half = ask(pair, far, generic.LevelGet(), app_index=0)
+    half = pair.ask(far, generic.LevelGet(), app_index=0)
     assert 300 < half.present < 900
     pair.run(1.0)
-    assert generic.LevelStatus(1000) == ask(pair, far, generic.LevelGet(), app_index=0)
+    assert generic.LevelStatus(1000) == pair.ask(far, generic.LevelGet(), app_index=0)
 
 
 def test_a_group_message_reaches_all_members(pair):
     pair.manager.send(GROUP, generic.OnOffSetUnacknowledged(1, 3), app_index=0)
     pair.run(1.0)
     for side in pair.nodes:
-        assert 1 == servers_of(side, "OnOffServer").state(pair.now_s)
+        assert 1 == side.server("OnOffServer").state(pair.now_s)
 
 
 def test_a_label_reaches_only_its_subscriber(pair):
     label = bytes(range(16))
     first = pair.nodes[0].core.unicast
     add = config_models.SubscriptionVirtualAdd(first, label, ModelId(0x1000))
-    answer = ask(pair, first, add)
+    answer = pair.ask(first, add)
     assert Status.SUCCESS == answer.status
     pair.manager.send(
         answer.address, generic.OnOffSetUnacknowledged(1, 4), app_index=0, label=label
     )
     pair.run(1.0)
-    states = [servers_of(side, "OnOffServer").state(pair.now_s) for side in pair.nodes]
+    states = [side.server("OnOffServer").state(pair.now_s) for side in pair.nodes]
     assert [1, 0] == states
 
 
 def test_telemetry_arrives_at_the_gateway(pair):
     side = pair.nodes[1]
-    server = servers_of(side, "SensorServer")
+    server = side.server("SensorServer")
     server.set_value(0x0075, -12.5, pair.now_s)
     server.set_value(0x0076, 41.25, pair.now_s)
     assert side.core.publish(0, server, server.publication(pair.now_s), pair.now_s)
@@ -206,14 +140,14 @@ def test_periodic_publication_follows_its_period_and_repeats(pair):
     say = config_models.PublicationSet(
         side.core.unicast, GROUP, 0, 0xFF, 0x42, publish_octet(2, 0.1), ModelId(0x1100)
     )
-    assert Status.SUCCESS == ask(pair, side.core.unicast, say).status
+    assert Status.SUCCESS == pair.ask(side.core.unicast, say).status
     pair.run(10.5)
     assert 10 == len(pair.gateway.take(Received))
 
 
 def test_an_alert_is_repeated_until_it_is_acknowledged(pair):
     side = pair.nodes[1]
-    server = servers_of(side, "HabitatServer")
+    server = side.server("HabitatServer")
     side.core.publish(0, server, server.report(4, 18.2, pair.now_s, alert=True), pair.now_s)
     pair.run(3.0)
     first, second = pair.gateway.take(Received)
@@ -242,26 +176,26 @@ def test_a_clock_is_set(pair):
 
 def test_sensors_are_described_and_cadence_is_kept(pair):
     far = pair.nodes[1].core.unicast
-    answer = ask(pair, far, sensor.DescriptorGet(), app_index=0)
+    answer = pair.ask(far, sensor.DescriptorGet(), app_index=0)
     found = sensor.read_descriptors(answer.descriptors)
     assert [0x0075, 0x0076] == [each.property_id for each in found]
     cadence = sensor.Cadence(2, False, b"\x64\0", b"\x64\0", 3, b"\0\0", b"\xff\x7f")
-    done = ask(pair, far, sensor.CadenceSet(0x0075, cadence.encode()), app_index=0)
+    done = pair.ask(far, sensor.CadenceSet(0x0075, cadence.encode()), app_index=0)
     assert cadence == sensor.Cadence.decode(done.cadence, 2)
-    unknown = ask(pair, far, sensor.SensorGet(0x0099), app_index=0)
+    unknown = pair.ask(far, sensor.SensorGet(0x0099), app_index=0)
     assert [sensor.Marshalled(0x0099, None)] == sensor.unmarshal(unknown.values)
 
 
 def test_a_replayed_pdu_is_ignored(pair):
     far = pair.nodes[1]
-    ask(pair, far.core.unicast, generic.OnOffSet(1, 1), app_index=0)
+    pair.ask(far.core.unicast, generic.OnOffSet(1, 1), app_index=0)
     recorded = [out.data for _, to, out in pair.log if to == "air"]
-    ask(pair, far.core.unicast, generic.OnOffSet(0, 2), app_index=0)
+    pair.ask(far.core.unicast, generic.OnOffSet(0, 2), app_index=0)
     far.core.stack._cache.clear()
     for data in recorded:
         far.core.receive_pdu(0, data, pair.now_s)
     pair.run(1.0)
-    assert 0 == servers_of(far, "OnOffServer").state(pair.now_s)
+    assert 0 == far.server("OnOffServer").state(pair.now_s)
     assert far.core.stack.dropped["mesh-replay"]
 
 
@@ -275,11 +209,11 @@ def test_a_line_of_nodes_relays(world):
     world.proxy(world.nodes[0], node=found[0].unicast)
     world.run(1.0)
     last = found[-1].unicast
-    assert 7 == ask(world, last, config_node.TtlGet()).ttl
-    answer = ask(world, last, config_node.CompositionGet(0))
+    assert 7 == world.ask(last, config_node.TtlGet()).ttl
+    answer = world.ask(last, config_node.CompositionGet(0))
     assert 2 == len(Composition.decode(answer.data).elements)
-    assert ask(world, last, config_node.TtlGet(), ttl=3, tries=1) is None
-    assert ask(world, last, config_node.TtlGet(), ttl=4, tries=1) is not None
+    assert world.ask(last, config_node.TtlGet(), ttl=3, tries=1) is None
+    assert world.ask(last, config_node.TtlGet(), ttl=4, tries=1) is not None
 
 
 def test_everything_works_under_loss(world):
@@ -290,7 +224,7 @@ def test_everything_works_under_loss(world):
     world.run(1.0)
     world.loss = 0.5  # of each of three sends
     answers = [
-        ask(world, node.unicast, config_node.CompositionGet(0), tries=8, seconds=120)
+        world.ask(node.unicast, config_node.CompositionGet(0), tries=8, seconds=120)
         for node in found * 3
     ]
     assert None not in answers
@@ -305,17 +239,17 @@ def test_a_key_refresh_goes_through_its_phases(pair):
     pair.manager.stack.keys_changed()
     addresses = [side.core.unicast for side in pair.nodes]
     for address in addresses:
-        assert Status.SUCCESS == ask(pair, address, config_keys.NetKeyUpdate(0, new)).status
+        assert Status.SUCCESS == pair.ask(address, config_keys.NetKeyUpdate(0, new)).status
         update = config_keys.AppKeyUpdate((0, 0), new_app)
-        assert Status.SUCCESS == ask(pair, address, update).status
-        assert generic.OnOffStatus(0) == ask(pair, address, generic.OnOffGet(), app_index=0)
+        assert Status.SUCCESS == pair.ask(address, update).status
+        assert generic.OnOffStatus(0) == pair.ask(address, generic.OnOffGet(), app_index=0)
     for transition in (2, 3):
         assert keys.change_phase(0, transition)
         pair.manager.stack.keys_changed()
         for address in addresses:
-            answer = ask(pair, address, config_keys.KeyRefreshSet(0, transition))
+            answer = pair.ask(address, config_keys.KeyRefreshSet(0, transition))
             assert (Status.SUCCESS, transition % 3) == (answer.status, answer.phase)
-            assert generic.OnOffStatus(0) == ask(pair, address, generic.OnOffGet(), app_index=0)
+            assert generic.OnOffStatus(0) == pair.ask(address, generic.OnOffGet(), app_index=0)
     for side in pair.nodes:
         assert new == side.state.stack.keys.nets[0].key
         assert new_app == side.state.stack.keys.apps[0].key
@@ -326,10 +260,10 @@ def test_a_node_follows_the_phase_by_beacons(pair):
     new = bytes(range(16))
     pair.manager.stack.keys.update_net(0, new)
     for side in pair.nodes:
-        ask(pair, side.core.unicast, config_keys.NetKeyUpdate(0, new))
+        pair.ask(side.core.unicast, config_keys.NetKeyUpdate(0, new))
     first = pair.nodes[0].core.unicast
     pair.manager.stack.keys.change_phase(0, 2)
-    ask(pair, first, config_keys.KeyRefreshSet(0, 2))
+    pair.ask(first, config_keys.KeyRefreshSet(0, 2))
     pair.run(12.0)
     assert 2 == pair.nodes[1].core.stack.keys.subnets[0].phase
 
@@ -344,8 +278,8 @@ def test_an_iv_update_is_followed_and_seq_begins_again(pair):
         (each.iv.index, each.iv.updating) for each in (gateway, pair.nodes[1].core.stack)
     ]
     assert 0 == gateway.iv.transmit
-    assert generic.OnOffStatus(0) == ask(
-        pair, pair.nodes[1].core.unicast, generic.OnOffGet(), app_index=0
+    assert generic.OnOffStatus(0) == pair.ask(
+        pair.nodes[1].core.unicast, generic.OnOffGet(), app_index=0
     )
     seq = gateway.sequence.next
     assert not first.end_iv_update(pair.now_s)
@@ -355,8 +289,8 @@ def test_an_iv_update_is_followed_and_seq_begins_again(pair):
     assert (1, False) == (gateway.iv.index, gateway.iv.updating)
     assert gateway.sequence.next < seq
     for side in pair.nodes:
-        assert generic.OnOffStatus(0) == ask(
-            pair, side.core.unicast, generic.OnOffGet(), app_index=0
+        assert generic.OnOffStatus(0) == pair.ask(
+            side.core.unicast, generic.OnOffGet(), app_index=0
         )
     assert pair.gateway.of(NetworkChanged)
     assert 1 == pair.gateway.state.stack.iv.index
@@ -370,8 +304,8 @@ def test_a_gateway_that_slept_recovers_the_iv_index(pair):
     link = pair.proxy(pair.nodes[0], node=pair.nodes[0].core.unicast)
     pair.run(1.0)
     assert 5 == pair.manager.stack.iv.index == pair.gateway.state.stack.iv.index
-    assert generic.OnOffStatus(0) == ask(
-        pair, pair.nodes[1].core.unicast, generic.OnOffGet(), app_index=0
+    assert generic.OnOffStatus(0) == pair.ask(
+        pair.nodes[1].core.unicast, generic.OnOffGet(), app_index=0
     )
     assert link in pair.links
 
@@ -379,7 +313,7 @@ def test_a_gateway_that_slept_recovers_the_iv_index(pair):
 def test_a_node_that_is_reset_can_be_provisioned_again(pair):
     side = pair.nodes[1]
     unicast = side.core.unicast
-    assert config_node.NodeResetStatus() == ask(pair, unicast, config_node.NodeReset())
+    assert config_node.NodeResetStatus() == pair.ask(unicast, config_node.NodeReset())
     pair.run(1.0)
     assert side.take(NodeReset)
     assert side.state is None
@@ -424,14 +358,14 @@ def test_configuration_mistakes_are_answered_by_their_status(pair):
         ),
     ]
     for message, expected in cases:
-        assert expected == ask(pair, far, message).status, message
+        assert expected == pair.ask(far, message).status, message
 
 
 def test_every_get_of_the_configuration_is_answered(pair):
     far = pair.nodes[1].core.unicast
     onoff, vendor = ModelId(0x1000), habitat().server
     answered = [
-        ask(pair, far, message)
+        pair.ask(far, message)
         for message in (
             config_node.BeaconGet(),
             config_node.FriendGet(),
@@ -484,12 +418,12 @@ def test_a_link_lost_after_the_data_leaves_a_granted_node(world):
     world.drop = lambda *_: False
     world.manager.update_node(replace(node, progress=Progress.PROVISIONED))
     world.proxy(side, node=node.unicast)
-    assert ask(world, node.unicast, config_node.TtlGet()).ttl == 7
+    assert world.ask(node.unicast, config_node.TtlGet()).ttl == 7
 
 
 def test_access_messages_are_named_tuples_with_their_origin(pair):
     side = pair.nodes[1]
-    server = servers_of(side, "SensorServer")
+    server = side.server("SensorServer")
     side.core.publish(0, server, server.publication(0.0), pair.now_s)
     pair.run(1.0)
     (received,) = pair.gateway.take(Received)

@@ -2,17 +2,25 @@
 
 from random import Random
 
+import pytest
+
 from dunes.mesh.links import AIR, LinkRefused
 from dunes.mesh.manager import Manager, NodeProvisioned, ProvisioningSaid
 from dunes.mesh.managerstate import ManagerState
+from dunes.mesh.models import config_keys, config_models
 from dunes.mesh.models.generic_server import LevelServer, OnOffServer
+from dunes.mesh.models.habitat import habitat
 from dunes.mesh.models.habitat_server import HabitatServer
 from dunes.mesh.models.health_server import HealthServer
 from dunes.mesh.models.sensor_server import SensorServer, SensorSetupServer
 from dunes.mesh.node import Description, Node, NodeState
+from dunes.mesh.requests import Answered, Unanswered
 from dunes.mesh.state import Store
+from dunes.mesh.status import Status
+from dunes.mesh.wire import ModelId
 
 ROOM = 20
+GROUP = 0xC001
 
 
 class Side:
@@ -39,6 +47,10 @@ class Side:
 
     def of(self, kind):
         return [event for event in self.events if isinstance(event, kind)]
+
+    def server(self, kind):
+        elements = self.core.description.elements
+        return next(each for each in elements[0] if type(each).__name__ == kind)
 
     def take(self, kind):
         found = self.of(kind)
@@ -178,3 +190,49 @@ class World:
         self.manager.open_proxy(link, ROOM, self.now_s, **more)
         self.settle()
         return link
+
+    def ask(self, dst, message, *, seconds=20.0, **more):
+        """Ask and give the answer, or None."""
+        number = self.manager.request(dst, message, **more)
+
+        def over():
+            events = self.gateway.of(Answered) + self.gateway.of(Unanswered)
+            return any(event.id == number for event in events)
+
+        self.run(seconds, until=over)
+        events = self.gateway.take(Answered) + self.gateway.take(Unanswered)
+        (event,) = [event for event in events if event.id == number]
+        return event.answer if isinstance(event, Answered) else None
+
+    def configure(self, node, *, app=0):
+        key = self.manager.stack.keys.apps[app].current.key
+        habitat_server = habitat().server
+        sig = [ModelId(model) for model in (0x0002, 0x1000, 0x1002, 0x1100, 0x1101)]
+        messages = [config_keys.AppKeyAdd((0, app), key)]
+        bound = [*sig, habitat_server]
+        messages += [config_models.ModelAppBind(node.unicast, app, model) for model in bound]
+        messages.append(config_models.SubscriptionAdd(node.unicast, GROUP, ModelId(0x1000)))
+        for model in (ModelId(0x1100), habitat_server):
+            say = config_models.PublicationSet(node.unicast, GROUP, app, 0xFF, 0, 0, model)
+            messages.append(say)
+        for message in messages:
+            assert self.ask(node.unicast, message).status == Status.SUCCESS
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+@pytest.fixture
+def pair(world):
+    """Two nodes, provisioned and configured; the first is our proxy."""
+    for _ in range(2):
+        world.add()
+    found = [world.provision(side) for side in world.nodes]
+    world.proxy(world.nodes[0], node=found[0].unicast)
+    world.run(1.0)
+    for node in found:
+        world.configure(node)
+    world.gateway.events.clear()
+    return world
