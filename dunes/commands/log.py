@@ -109,7 +109,7 @@ def show(
             log.root().hex(),
             read_checkpoint(signed.text).size if signed else None,
             read_checkpoint(cosigned.text).size if cosigned else None,
-            cosigners_of(cosigned, keyring.find) if cosigned else (),
+            cosigners_of(cosigned, keyring.find_cosigner) if cosigned else (),
             tuple(_row(log, n) for n in range(max(0, log.size - last), log.size)),
         )
     screen.show(report, lambda r: show_lines(r, keyring))

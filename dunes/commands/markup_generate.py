@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dunes import __version__
-from dunes.commands.markup_keys import STDIN, read_file, signing_identity, write_file
+from dunes.commands.markup_keys import (
+    STDIN,
+    mode_like,
+    read_file,
+    signing_identity,
+    write_file,
+)
 from dunes.console import Screen, command
 from dunes.console.screen import printable
 from dunes.errors import DataError, Exit, UsageError
@@ -145,7 +151,7 @@ def markup_generate(
         more=source.more or None,
     )
     issued = _issue(screen, settings, made, sign=sign, log=log)
-    write_file(target, issued.data)
+    write_file(target, issued.data, mode=mode_like(input_))
     report = _report(str(target), made, issued, source)
     if str(target) == STDIN:
         for line in lines(report):
@@ -234,7 +240,7 @@ def _existing(
     if str(target) == STDIN or not target.exists():
         return None
     try:
-        verdict = judge(read_file(target), find=load_keyring(settings, []).find)
+        verdict = judge(read_file(target), find=load_keyring(settings, []).find_signer)
     except BadReceipt:
         verdict = None
     if verdict is None or verdict.dialect != "mu/1":

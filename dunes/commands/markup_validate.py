@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dunes.commands.markup_keys import Keyring, load_keyring, read_file, write_file
+from dunes.commands.markup_keys import (
+    Keyring,
+    load_keyring,
+    mode_like,
+    read_file,
+    write_file,
+)
 from dunes.console import Screen, command
 from dunes.console.screen import printable
 from dunes.errors import Exit, NotFound, UsageError
@@ -25,7 +31,8 @@ class CheckRow:
     """One check.
 
     Attributes:
-        name: form, mirror, digest, signature, statement, log, cosignature, pairs, source.
+        name: form, mirror, digest, signature, statement, log, cosignature, pairs, source,
+            restore, required.
         state: pass, fail or skip.
         message: one sentence.
         code: a stable word where it failed.
@@ -115,12 +122,14 @@ def markup_validate(
     settings = load()
     data = read_file(file)
     keyring = load_keyring(settings, key or [])
-    verdict = judge(data, find=keyring.find, look_up=_look_up(settings, keyring, proof))
+    verdict = judge(data, find=keyring.find_signer, look_up=_look_up(settings, keyring, proof))
     if source is not None:
         _compare(verdict, read_file(source), source)
     if verdict.valid and wanted is not None and verdict.level < wanted:
         _require(verdict, wanted)
-    restored = _restore(verdict, restore, force=force) if restore is not None else None
+    restored = None
+    if restore is not None:
+        restored = _restore(verdict, restore, force=force, mode=mode_like(file))
     report = _report(file, verdict, wanted, restored)
     if str(restore) == "-":
         for line in lines(report, keyring):
@@ -148,12 +157,16 @@ def _look_up(settings: "Settings", keyring: Keyring, proof: Path | None) -> "Loo
 
     if proof is not None:
         read = read_proof(read_file(proof))
-        return lambda envelope, statement: evidence_of(read, envelope, statement, keyring.find)
+        return lambda envelope, statement: keyring.evidence(
+            evidence_of(read, envelope, statement, keyring.find)
+        )
     try:
         log = TransparencyLog(log_directory(settings.paths.state))
     except NotFound:
         return None
-    return lambda envelope, statement: log.look_up(envelope, statement, keyring.find)
+    return lambda envelope, statement: keyring.evidence(
+        log.look_up(envelope, statement, keyring.find)
+    )
 
 
 def _compare(verdict: "Verdict", wanted: bytes, path: Path) -> None:
@@ -175,13 +188,18 @@ def _require(verdict: "Verdict", wanted: "Level") -> None:
     verdict.level = reached
 
 
-def _restore(verdict: "Verdict", path: Path, *, force: bool) -> str | None:
-    """Write the source, unless the receipt is invalid or the form lost it."""
+def _restore(verdict: "Verdict", path: Path, *, force: bool, mode: int) -> str | None:
+    """Write the source, unless the receipt is invalid; a form that lost it is a failure."""
+    if verdict.valid and verdict.source is None:
+        level = verdict.level
+        message = f"form {verdict.dialect} lost text: its source cannot be given back"
+        verdict.failed("restore", "no-source", message)
+        verdict.level = level
     if not verdict.valid or verdict.source is None:
         return None
     if str(path) != "-" and path.exists() and not force and read_file(path) != verdict.source:
         raise UsageError(f"{path} is there already, and is another text", hint="--force")
-    write_file(path, verdict.source)
+    write_file(path, verdict.source, mode=mode)
     return str(path)
 
 

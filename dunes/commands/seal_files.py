@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from dunes.errors import NotFound, StorageError, UsageError
 
@@ -65,6 +65,30 @@ def writing(path: Path, *, force: bool, trusted: bool = True) -> Iterator[Binary
             held.seek(0)
             shutil.copyfileobj(held, sys.stdout.buffer, 1 << 20)
     sys.stdout.buffer.flush()
+
+
+class Peeked(io.RawIOBase):
+    """A source whose first bytes were read already, put back in front; pipes too."""
+
+    def __init__(self, first: bytes, rest: BinaryIO) -> None:
+        super().__init__()
+        self._first, self._rest = first, rest
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def fileno(self) -> int:
+        """Give the descriptor of the source, for its size."""
+        return self._rest.fileno()
+
+    def readinto(self, room: Any, /) -> int:
+        """Fill `room` as far as one read goes."""
+        if not self._first:
+            return self._rest.readinto(room)  # type: ignore[attr-defined,no-any-return]  # raw and buffered have it
+        part, self._first = self._first[: len(room)], self._first[len(room) :]
+        room[: len(part)] = part
+        return len(part)
 
 
 def size_of(source: BinaryIO) -> int | None:

@@ -1,14 +1,14 @@
 """`dunes verify FILE`: who signed or sealed this, and is it unchanged?"""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO, cast
 
 import typer
 
 from dunes.commands.keys_options import Engine, Signer, believed_senders, check_engine
-from dunes.commands.seal_files import SIGNATURE_SUFFIX, reading, size_of
+from dunes.commands.seal_files import SIGNATURE_SUFFIX, Peeked, reading, size_of
 from dunes.console import Screen, command
 from dunes.console.screen import printable
 from dunes.errors import Exit, NotFound, UsageError
@@ -48,7 +48,10 @@ def lines(report: VerifyReport) -> Iterator[str]:
 def verify(
     screen: Screen,
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A sealed file, a batch, or a signed file.")
+        Path,
+        typer.Argument(
+            metavar="FILE", help="A sealed file, a batch, or a signed file; `-` is stdin."
+        ),
     ],
     signature: Annotated[
         Path | None,
@@ -64,36 +67,36 @@ def verify(
 
     second = check_engine(engine)
     senders = believed_senders(find_paths(), signer, SYSTEM_CLOCK.unix_us())
-    with reading(file) as source:
-        magic = source.read(MAGIC_BYTES)
-    if signature is None and magic == sealedfile.MAGIC:
-        kind, key = "sealed-file", check_sealed(screen, file, senders, second=second)
-    elif signature is None and magic == batch.MAGIC:
-        if second:
-            raise UsageError("--engine liboqs checks signatures and sealed files, not batches")
-        with reading(file) as source:
-            header = batch.verify_batch(source.read(BATCH_MAX_BYTES), senders)
-        kind, key = "batch", senders[header.sender]
-    else:
-        kind = "signature"
-        beside = signature or file.with_name(file.name + SIGNATURE_SUFFIX)
-        key = check_detached(screen, file, beside, senders, second=second)
+    with reading(file) as opened:
+        magic = b""
+        while len(magic) < MAGIC_BYTES and (part := opened.read(MAGIC_BYTES - len(magic))):
+            magic += part
+        source = cast("BinaryIO", Peeked(magic, opened))
+        with screen.progress(f"verify {printable(file.name)}", size_of(opened), "bytes") as bar:
+            if signature is None and magic == sealedfile.MAGIC:
+                kind, key = "sealed-file", check_sealed(source, senders, bar.update, second=second)
+            elif signature is None and magic == batch.MAGIC:
+                kind, key = "batch", check_batch(source, senders, second=second)
+            else:
+                kind = "signature"
+                beside = signature or file.with_name(file.name + SIGNATURE_SUFFIX)
+                key = check_detached(file, source, beside, senders, bar.update, second=second)
     engines = ("cryptography", "liboqs") if second else ("cryptography",)
     screen.show(VerifyReport(str(file), kind, key.kid, key.algorithm.name, engines), lines)
     return Exit.OK
 
 
 def check_sealed(
-    screen: Screen, file: Path, senders: "Mapping[str, VerifyKey]", *, second: bool
+    source: BinaryIO,
+    senders: "Mapping[str, VerifyKey]",
+    progress: Callable[[int], None],
+    *,
+    second: bool,
 ) -> "VerifyKey":
     """Check a sealed file; gives who sealed it."""
     from dunes.crypto import names, sealedfile
 
-    with (
-        reading(file) as source,
-        screen.progress(f"verify {printable(file.name)}", size_of(source), "bytes") as progress,
-    ):
-        passed = sealedfile.verify_stream(source, senders, progress.update)
+    passed = sealedfile.verify_stream(source, senders, progress)
     key = senders[passed.header.sender]
     if second:
         from dunes.crypto.engine import Liboqs
@@ -102,11 +105,26 @@ def check_sealed(
     return key
 
 
+def check_batch(
+    source: BinaryIO, senders: "Mapping[str, VerifyKey]", *, second: bool
+) -> "VerifyKey":
+    """Check a batch; gives who sealed it."""
+    import io
+
+    from dunes.crypto import batch
+
+    if second:
+        raise UsageError("--engine liboqs checks signatures and sealed files, not batches")
+    blob = io.BufferedReader(cast("io.RawIOBase", source)).read(BATCH_MAX_BYTES)
+    return senders[batch.verify_batch(blob, senders).sender]
+
+
 def check_detached(
-    screen: Screen,
     file: Path,
+    source: BinaryIO,
     beside: Path,
     senders: "Mapping[str, VerifyKey]",
+    progress: Callable[[int], None],
     *,
     second: bool,
 ) -> "VerifyKey":
@@ -118,18 +136,14 @@ def check_detached(
     from dunes.crypto import detached, names
 
     try:
-        with reading(beside) as source:
-            found = detached.read_signature(source.read(detached.FILE_MAX_BYTES))
+        with reading(beside) as opened:
+            found = detached.read_signature(opened.read(detached.FILE_MAX_BYTES))
     except NotFound as e:
         raise NotFound(
             f"{file.name} is not sealed, and there is no signature {beside}",
             hint="--signature FILE; a .mu document: dunes markup-validate --file FILE",
         ) from e
-    with (
-        reading(file) as source,
-        screen.progress(f"verify {printable(file.name)}", size_of(source), "bytes") as progress,
-    ):
-        key = detached.verify_stream(source, found, senders, progress.update)
+    key = detached.verify_stream(source, found, senders, progress)
     if second:
         from dunes.crypto.engine import Liboqs
 

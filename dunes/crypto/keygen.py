@@ -78,6 +78,7 @@ def algorithm_of(requested: str) -> str:
 
 def public_name(path: Path) -> Path:
     """Say where the public document goes: beside the private one."""
+    keyio.check_target(path)
     if path.name.endswith(PUBLIC_SUFFIX):
         raise UsageError(
             f"{path.name} would be a public document; name the private one",

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from dunes.crypto.errors import BadKeyFile, KeyExists, KeyRefused
-from dunes.errors import NotFound, StorageError, StorageFull
+from dunes.errors import NotFound, StorageError, StorageFull, UsageError
 
 EAGER_FROM_BYTES = 64 * 1024 * 1024
 EAGER_STEP_BYTES = 8 * 1024 * 1024
@@ -87,8 +87,10 @@ def creating(
     Raises:
         KeyExists: something has that name, and `replace` is off.
         NotFound: the directory does not exist.
+        UsageError: `path` names no file, or a device, pipe or directory is there.
         StorageError: the disk said no.
     """
+    check_target(path)
     temporary = f".{path.name[:100]}.{secrets.token_hex(8)}.tmp"
     try:
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -116,6 +118,22 @@ def creating(
         raise (StorageFull if full else StorageError)(f"cannot write {path}: {e.strerror}") from e
     finally:
         os.close(folder)
+
+
+def check_target(path: Path) -> None:
+    """Refuse a path that cannot become a file.
+
+    A rename onto `/dev/null` would take the place of the device.
+
+    Raises:
+        UsageError: it names no file, or what is there is none.
+    """
+    try:
+        regular = stat.S_ISREG(path.lstat().st_mode) or path.is_symlink()
+    except OSError:
+        regular = True  # nothing is there; whoever creates it hears what is wrong
+    if not path.name or not regular:
+        raise UsageError(f"{path} is not a regular file", hint="--output FILE, `-` for stdout")
 
 
 def _refuse_existing(path: Path, folder: int) -> None:

@@ -8,6 +8,7 @@ What it does not: whoever can read both files (root, or the owner of a stolen di
 has the key. Only a passphrase, or hardware, stops that one.
 """
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -49,10 +50,8 @@ def machine_secret(keys: Path, *, create: bool = False, id_path: Path = MACHINE_
     path = keys / FILE_NAME
     if create:
         keys.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
+        with contextlib.suppress(KeyExists):  # another process was first, or it was always there
             keyio.write_new(path, os.urandom(SECRET_BYTES).hex().encode() + b"\n")
-        except KeyExists:
-            create = False  # somebody was first, or it was always there: use that one
     try:
         text = keyio.read_private(path)
     except NotFound as e:

@@ -9,6 +9,7 @@ import binascii
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -204,8 +205,9 @@ def _http(provider: Provider, size: int, api_key: str, url: str, ca_file: str) -
         raise UsageError("the entropy service's key holds characters that no header can")
     headers = {provider.header: provider.header_value.format(key=api_key)} if api_key else {}
     headers.pop("", None)
+    headers["accept-encoding"] = "identity"  # 64 KiB of gzip can be megabytes
     context = ssl.create_default_context(cafile=ca_file or None)
-    body = b""
+    body, until_s = b"", time.monotonic() + 2 * TIMEOUT_S
     try:
         with (
             httpx.Client(verify=context, timeout=TIMEOUT_S, trust_env=False) as client,
@@ -213,10 +215,10 @@ def _http(provider: Provider, size: int, api_key: str, url: str, ca_file: str) -
         ):
             if reply.status_code != httpx.codes.OK:
                 raise EntropyFailed(f"{provider.title} answered {reply.status_code}")
-            for part in reply.iter_bytes():
+            for part in reply.iter_raw():
                 body += part
-                if len(body) > REPLY_MAX_BYTES:
-                    raise EntropyFailed(f"{provider.title} sent over 64 KiB")
+                if len(body) > REPLY_MAX_BYTES or time.monotonic() > until_s:
+                    raise EntropyFailed(f"{provider.title} sent over 64 KiB, or took over 10 s")
     except httpx.HTTPError as e:
         raise EntropyFailed(
             f"{provider.title} gave no answer ({type(e).__name__}); offline is normal"

@@ -356,3 +356,40 @@ def test_new_documents_are_not_written_over_others(typed, home):
     )
     assert typed("dunes", "maml", "validate", "--strict", "a.maml", "k.maml").returncode == 0
     assert typed("dunes", "maml", "new", "b.maml", "--profile", "nothing").returncode == 2
+
+
+@pytest.mark.parametrize(("mode", "expected"), [(0o600, 0o600), (0o640, 0o640), (0o755, 0o644)])
+def test_a_receipt_and_what_it_gives_back_can_be_read_by_whom_the_source_can(
+    config, home, mode, expected
+):
+    (home / "lunar-config.maml").chmod(mode)
+    config("dunes", "markup-generate", "--input", "lunar-config.maml")
+    config("dunes", "markup-validate", "--file", "lunar-config.mu", "--restore", "back.maml")
+    for name in ("lunar-config.mu", "back.maml"):
+        assert expected == stat.S_IMODE((home / name).stat().st_mode)
+
+
+def test_a_form_that_lost_its_source_fails_if_the_source_is_asked_for(typed, home):
+    (home / "old.mu").write_text("---\nschema: dunes.mu.v1\n---\nenoN\n")
+    assert 0 == typed("dunes", "markup-validate", "--file", "old.mu").returncode
+    asked = typed("dunes", "markup-validate", "--file", "old.mu", "--restore", "x.maml", "--json")
+    assert 1 == asked.returncode
+    assert "no-source" in {check["code"] for check in json.loads(asked.stdout)["checks"]}
+    assert not (home / "x.maml").exists()
+
+
+@pytest.mark.parametrize(
+    ("role", "level"),
+    [("gateway", "logged"), ("operator", "logged"), ("device", "digest"), ("", "digest")],
+)
+def test_a_key_is_believed_for_what_it_is_trusted_for(config, home, role, level):
+    config("dunes", "markup-generate", "--input", "lunar-config.maml")
+    config("dunes", "log", "prove", "--file", "lunar-config.mu")
+    config("dunes", "keys", "export", "--output", "gw.pub.maml")
+    other = {"DUNES_HOME": str(home / "other")}
+    if role:
+        trusted = ("dunes", "keys", "trust", "gw.pub.maml", "--role", role, "--yes")
+        assert 0 == config(*trusted, **other).returncode
+    words = ("--file", "lunar-config.mu", "--proof", "lunar-config.tlog-proof", "--json")
+    judged = config("dunes", "markup-validate", *words, **other)
+    assert level == json.loads(judged.stdout)["level"]

@@ -401,3 +401,39 @@ def test_a_kid_is_compared_by_a_person(home, environment):
     child.expect("aborted")
     child.wait()
     assert 1 == child.exitstatus
+
+
+@pytest.mark.parametrize("output", [".", "/", "pipe", "keys"])
+def test_what_is_no_file_is_never_written_over(place, home, output):
+    os.mkfifo(home / "pipe")
+    (home / "keys").mkdir()
+    (home / "doc.txt").write_text("x\n")
+    place("dunes", "seal", "doc.txt")
+    for words in (
+        ("keygen", "-o", output),
+        ("seal", "doc.txt", "-o", output),
+        ("open", "doc.txt.sealed", "-o", output),
+        ("sign", "doc.txt", "-o", output),
+        ("keys", "export", "-o", output),
+        ("markup-generate", "--input", "doc.txt", "--output", output),
+    ):
+        done = place("dunes", *words, "--force")
+        assert 2 == done.returncode, (words, done.stderr)
+        assert "is not a regular file" in done.stderr
+    assert stat.S_ISFIFO((home / "pipe").stat().st_mode)
+
+
+def test_a_sealed_file_is_verified_out_of_a_pipe(place, home, environment):
+    (home / "doc.txt").write_bytes(b"x" * 3_000_000)
+    place("dunes", "seal", "doc.txt")
+    place("dunes", "sign", "doc.txt")
+    for script in (
+        "cat doc.txt.sealed | dunes verify -",
+        "dunes verify <(cat doc.txt.sealed)",
+        "cat doc.txt | dunes verify - --signature doc.txt.sig",
+        "(head -c 3 doc.txt.sealed; sleep 0.2; tail -c +4 doc.txt.sealed) | dunes verify -",
+    ):
+        done = subprocess.run(
+            ["bash", "-c", script], env=environment, cwd=home, capture_output=True, check=False
+        )
+        assert 0 == done.returncode, (script, done.stderr)
