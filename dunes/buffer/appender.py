@@ -11,8 +11,9 @@ called again.
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import NamedTuple
 
@@ -42,7 +43,7 @@ from dunes.buffer.quota import (
 )
 from dunes.buffer.records import Signer
 from dunes.buffer.reserve import Reserve
-from dunes.buffer.statements import Prepared
+from dunes.buffer.statements import Prepared, data_version
 from dunes.buffer.store import Buffer, Lane, Stream
 from dunes.errors import LocalError, StorageFull
 from dunes.model import Priority, Reading
@@ -189,7 +190,10 @@ class Appender:
         self._on_state = on_state
         self._group = Group(limits)
         self._now_s = buffer.clock.monotonic_s
+        self._connection: Connection | None = None
         self._stream: Stream | None = None
+        self._version: int | None = None
+        self._lanes: dict[int, Lane] = {}
         self._sealer: Sealer | None = None
         self._unsaved_refusals = dict.fromkeys(map(int, Priority), 0)
         self._signed_s = dict.fromkeys(map(int, Priority), self._now_s() - CADENCE_S)
@@ -266,6 +270,7 @@ class Appender:
         """Commit all that is pending and sign the heads; the appender can still be used."""
         stored = self.commit()
         self._sign(sorted(self._unsigned))
+        self._let_go()
         return stored
 
     # -- packing -------------------------------------------------------------------
@@ -343,7 +348,7 @@ class Appender:
         """Store batches in one transaction; after it, tell how things stand."""
         work = _Commit(list(refused), evict_first)
         refusals = {lane: n for lane, n in self._unsaved_refusals.items() if n}
-        with self.buffer.writing() as connection:
+        with self._writing() as connection:
             stream = self._writing_stream(connection)
             before = live_bytes(connection) if evict_first else 0
             if evict_first:
@@ -354,6 +359,8 @@ class Appender:
                 if self._head_due(lane):
                     self._sign_in(connection, stream, lane)
                     work.signed.append(lane)
+            if refusals:
+                self._lanes.clear()
             for lane, n in refusals.items():
                 _REFUSE(connection, of_stream=stream.id, lane_no=lane, more=n)
             if mark is not None:
@@ -365,6 +372,25 @@ class Appender:
             self._unsaved_refusals[lane] -= n
         self._settle(work)
         return work.stored
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """Write on a connection of our own: a checkout from the pool is half a commit."""
+        if self._connection is None:
+            self._connection = self.buffer.own_connection()
+        try:
+            with self.buffer.writing(self._connection) as connection:
+                yield connection
+        except BaseException:
+            self._let_go()  # the next commit begins with a fresh one
+            raise
+
+    def _let_go(self) -> None:
+        self._version = None
+        self._lanes.clear()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def _let_give_way(
         self, connection: Connection, batches: list[Batch], work: "_Commit"
@@ -426,17 +452,25 @@ class Appender:
                 self._on_state(state, message)
 
     def _writing_stream(self, connection: Connection) -> Stream:
-        """Give the newest stream: another process may have begun a new epoch."""
+        """Give the newest stream: another process may have begun a new epoch.
+
+        What is known from the last commit still holds where nobody else wrote since.
+        """
+        version = data_version(connection)
+        if version is not None and version == self._version and self._stream is not None:
+            return self._stream
+        self._lanes.clear()
         row = _NEWEST(connection, of_gateway=self.buffer.gateway, of_table=self.table).first()
         if row is None:
             stream = self.buffer.writing_stream(connection, self.table)
         else:
-            stream = Stream(*tuple(row))
+            stream = Stream(*row)
         if self._stream is None or self._stream != stream:
             self._stream = stream
             self._sealer = None if self._make_sealer is None else self._make_sealer(stream)
         if self._sealer is not None:
             self._keep_key(connection, stream, self._sealer)
+        self._version = version
         return stream
 
     def _keep_key(self, connection: Connection, stream: Stream, sealer: Sealer) -> None:
@@ -467,7 +501,11 @@ class Appender:
                 raise
             work.refused.append(batch)
             return
-        lane = self.buffer.lane(connection, stream.id, batch.lane, lock=True)
+        if work.dropped.frames:
+            self._lanes.clear()
+        lane = self._lanes.get(batch.lane)
+        if lane is None:
+            lane = self.buffer.lane(connection, stream.id, batch.lane, lock=True)
         frame = self._frame(stream, lane, batch)
         _INSERT(
             connection,
@@ -482,17 +520,27 @@ class Appender:
             header=frame.header_bytes,
             body=frame.body,
         )
+        after = replace(
+            lane,
+            next_no=lane.next_no + 1,
+            next_msg=lane.next_msg + batch.n,
+            head_hash=frame.hash,
+            frames=lane.frames + 1,
+            msgs=lane.msgs + batch.n,
+            size_bytes=lane.size_bytes + HEADER_BYTES + len(frame.body),
+        )
         _ADVANCE(
             connection,
             of_stream=stream.id,
             lane_no=batch.lane,
-            to_no=lane.next_no + 1,
-            to_msg=lane.next_msg + batch.n,
-            to_hash=frame.hash,
-            to_frames=lane.frames + 1,
-            to_msgs=lane.msgs + batch.n,
-            to_bytes=lane.size_bytes + HEADER_BYTES + len(frame.body),
+            to_no=after.next_no,
+            to_msg=after.next_msg,
+            to_hash=after.head_hash,
+            to_frames=after.frames,
+            to_msgs=after.msgs,
+            to_bytes=after.size_bytes,
         )
+        self._lanes[batch.lane] = after
         work.stored.append(
             Stored(stream, batch.lane, lane.next_no, lane.next_msg, batch.n, frame.hash)
         )
@@ -530,7 +578,7 @@ class Appender:
         if not lanes or self._signer is None or stream is None:
             return
         try:
-            with self.buffer.writing() as connection:
+            with self._writing() as connection:
                 for lane in lanes:
                     self._sign_in(connection, stream, lane)
         except StorageFull:  # the readings are safe; their signature waits for the next time

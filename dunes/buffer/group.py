@@ -6,6 +6,7 @@ company, but an alert for nothing.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 
 from dunes.buffer.frame import READINGS_MAX
 from dunes.errors import LocalError
@@ -31,6 +32,7 @@ class Limits:
 
 
 LIMITS = Limits()
+_PRIORITY, _VALUE = attrgetter("priority"), attrgetter("value")
 
 
 class Group:
@@ -60,12 +62,18 @@ class Group:
 
     def extend(self, readings: Iterable[Reading], now_s: float) -> None:
         """Take readings over, in their order."""
-        lanes, text = self._lanes, self._text
-        for reading in readings:
-            lanes[reading.priority].append(reading)
-            if reading.value.__class__ is str:
-                text[reading.priority] += len(reading.value)
-        if self._since_s is None and any(lanes.values()):
+        taken = list(readings)
+        if not taken:
+            return
+        first = taken[0].priority
+        if any(map(first.__ne__, map(_PRIORITY, taken))) or str in set(
+            map(type, map(_VALUE, taken))
+        ):
+            for reading in taken:
+                self.add(reading, now_s)
+            return
+        self._lanes[first] += taken  # the common case: numbers of one lane
+        if self._since_s is None:
             self._since_s = now_s
 
     def ready(self, now_s: float) -> list[int]:

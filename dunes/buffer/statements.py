@@ -129,3 +129,11 @@ class Prepared:
         order = None if made.positiontup is None else tuple(made.positiontup)
         found = self._compiled[dialect.name] = _Compiled(str(made), order, fixed)
         return found
+
+
+def data_version(connection: Connection) -> int | None:
+    """Give a number that changes when another connection writes (SQLite); None: unknown."""
+    if connection.dialect.name != "sqlite":
+        return None
+    raw: Any = connection.connection.driver_connection
+    return int(raw.db.execute("PRAGMA data_version").get)

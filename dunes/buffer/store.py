@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -116,6 +116,7 @@ class Buffer:
     cap_bytes: int = DEFAULT_CAP_BYTES
     alert_reserve: int = DEFAULT_ALERT_RESERVE
     clock: Clock = SYSTEM_CLOCK
+    _owned: list[Connection] = field(default_factory=list, init=False, repr=False)
 
     @classmethod
     def open(
@@ -150,8 +151,17 @@ class Buffer:
             raise
         return cls(engine, where, gateway, cap_bytes, alert_reserve, clock)
 
+    def own_connection(self) -> Connection:
+        """Give a connection for one user who writes often; `close` closes it too."""
+        connection = self.engine.connect()
+        self._owned = [known for known in self._owned if not known.closed]
+        self._owned.append(connection)
+        return connection
+
     def close(self) -> None:
         """Close every connection; the last one of a SQLite file checkpoints it."""
+        for connection in self._owned:
+            connection.close()
         self.engine.dispose()
 
     def __enter__(self) -> Self:
@@ -179,16 +189,23 @@ class Buffer:
             raise storage_error(e, self.where) from e
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, kept: Connection | None = None) -> Iterator[Connection]:
         """Give a connection whose changes are on the disk, all of them, when this returns.
+
+        Args:
+            kept: from `own_connection`, for who writes often; default: one from the pool.
 
         Raises:
             StorageFull: no space; nothing was changed.
             StorageError, BufferDamaged, Denied: what the database says, in our words.
         """
         try:
-            with self.engine.begin() as connection:
-                yield connection
+            if kept is not None:
+                with kept.begin():
+                    yield kept
+            else:
+                with self.engine.begin() as connection:
+                    yield connection
         except DBAPIError as e:
             raise storage_error(e, self.where) from e
 

@@ -104,7 +104,7 @@ def test_more_than_a_frame_holds_becomes_several(buffer, reading):
 def test_what_cannot_be_committed_is_kept_in_order(buffer, appender, reading, monkeypatch):
     appender.extend(reading(i) for i in range(3))
     with monkeypatch.context() as patch:
-        patch.setattr(type(buffer), "writing", lambda _: 1 / 0)
+        patch.setattr(type(buffer), "writing", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             appender.commit()
     appender.extend(reading(i) for i in range(3, 5))
