@@ -253,10 +253,11 @@ def bench_size(folder, readings, large):
 def peak_mb(home, *command):
     """Run a command of ours as a process; give the most memory it used."""
     code = (
-        "import resource, sys; from dunes.cli import app; from dunes.console import run\n"
+        "import sys; from dunes.cli import app; from dunes.console import run\n"
         "status = run(app, 'dunes', sys.argv[1:])\n"
-        "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "print(f'{status} {peak}', file=sys.stderr)"
+        # not ru_maxrss: that begins with what the parent had
+        "rows = dict(row.split(':') for row in open('/proc/self/status'))\n"
+        "print(int(status), rows['VmHWM'].split()[0], file=sys.stderr)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, *command],
