@@ -21,7 +21,7 @@ KEY_INDEX_MAX = 0xFFF
 PRIMARY = 0
 """The primary subnet's NetKey index."""
 SUBNETS_MAX = 64
-APP_KEYS_MAX = 256
+APP_KEYS_MAX = 240
 """Caps of one key ring; a node that is asked for more says insufficient resources."""
 
 

@@ -44,6 +44,7 @@ from dunes.mesh.provisioning.oob import Oob
 from dunes.mesh.provisioning.pdus import Reason
 from dunes.mesh.provisioning.provisioner import Provisioner
 from dunes.mesh.proxy import FilterStatus, FilterType, SetFilterType, parse_proxy
+from dunes.mesh.proxyserver import beacons
 from dunes.mesh.requests import TRIES, Answered, Requests, Unanswered
 from dunes.mesh.sar import MessageType
 from dunes.mesh.sequence import BLOCK
@@ -522,8 +523,17 @@ class Manager:
             event = self.stack.events.popleft()
             if isinstance(event, AccessMessage):
                 self._access(event)
-            else:
-                self._events.append(event)
+                continue
+            if isinstance(event, NetworkChanged):
+                self._announce()
+            self._events.append(event)
+
+    def _announce(self) -> None:
+        """Tell the proxies what IV index and key refresh phase we are at."""
+        for proxy in self._proxies.values():
+            if proxy.usable:
+                for data in beacons(self.stack):
+                    self._out += proxy.gatt.frame(MessageType.BEACON, data)
 
     def _access(self, access: AccessMessage) -> None:
         try:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from dunes.errors import LocalError, TryLater
-from dunes.mesh.address import UNASSIGNED
+from dunes.mesh.address import ADDRESS_MAX, TTL_MAX, UNASSIGNED
 from dunes.mesh.keyring import KeyRing
 from dunes.mesh.keys import UpperKey
 from dunes.mesh.lower import AKF, Access, Ack, Control, Segment, split
@@ -344,8 +344,10 @@ class Outbox:
 
 def _check(message: Message) -> None:
     """Refuse what could not be sealed later."""
-    if message.ttl == 1:
-        raise LocalError("TTL 1 is never sent: 0 or 2 to 127")
+    if message.ttl is not None and (message.ttl == 1 or not 0 <= message.ttl <= TTL_MAX):
+        raise LocalError(f"TTL {message.ttl} is never sent: 0 or 2 to 127")
+    if not UNASSIGNED <= message.dst <= ADDRESS_MAX:
+        raise LocalError(f"a message to address {message.dst:#x}")
     if message.dst == UNASSIGNED:
         raise LocalError("a message to address 0")
     if message.label is not None and virtual_address(message.label) != message.dst:

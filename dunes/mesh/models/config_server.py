@@ -192,13 +192,14 @@ class ConfigServer(Server):
         if wanted.net_index not in self.keys.subnets:
             return Status.INVALID_NET_KEY_INDEX
         counted = wanted.count_log <= HEARTBEAT_LOG_MAX or wanted.count_log == COUNT_FOREVER
-        if not counted or wanted.period_log > HEARTBEAT_LOG_MAX or wanted.ttl > TTL_MAX:
-            return Status.CANNOT_SET
-        return Status.SUCCESS
+        hops = wanted.ttl != 1 and wanted.ttl <= TTL_MAX
+        timed = wanted.period_log <= HEARTBEAT_LOG_MAX
+        return Status.SUCCESS if counted and timed and hops else Status.CANNOT_SET
 
     def heartbeat_subscription(self, message: Any, context: Context) -> Message:
         """Give or set whose heartbeats are counted."""
-        if isinstance(message, config_node.HeartbeatSubscriptionSet):
+        wanted = isinstance(message, config_node.HeartbeatSubscriptionSet)
+        if wanted and message.period_log <= HEARTBEAT_LOG_MAX:
             period_s = float(1 << message.period_log - 1) if message.period_log else 0.0
             self.heartbeats = HeartbeatCount(
                 message.source, message.destination, context.now_s + period_s

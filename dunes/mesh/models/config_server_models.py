@@ -6,10 +6,10 @@ Source: Mesh Protocol 1.1, 4.4.1.2.
 from dataclasses import replace
 from typing import Any
 
-from dunes.mesh.address import ALL_NODES, UNASSIGNED, is_group, is_virtual
+from dunes.mesh.address import ALL_NODES, TTL_MAX, UNASSIGNED, is_group, is_virtual
 from dunes.mesh.keys import KEY_INDEX_MAX
 from dunes.mesh.models import config_models
-from dunes.mesh.models.config import CONFIG_CLIENT, CONFIG_SERVER, CREDENTIAL_FLAG
+from dunes.mesh.models.config import CONFIG_CLIENT, CONFIG_SERVER, CREDENTIAL_FLAG, TTL_DEFAULT
 from dunes.mesh.models.config_server import ConfigServer, Handler
 from dunes.mesh.models.node_config import (
     BINDINGS_MAX,
@@ -135,7 +135,8 @@ def _judge_publication(
         return Status.INVALID_APP_KEY_INDEX
     if message.app & CREDENTIAL_FLAG:
         return Status.FEATURE_NOT_SUPPORTED
-    return Status.INVALID_PUBLISH_PARAMETERS if message.ttl == 1 else Status.SUCCESS
+    known = message.ttl == TTL_DEFAULT or (message.ttl != 1 and message.ttl <= TTL_MAX)
+    return Status.SUCCESS if known else Status.INVALID_PUBLISH_PARAMETERS
 
 
 # ------------------------------------------------------------------- subscriptions

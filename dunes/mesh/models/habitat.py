@@ -24,6 +24,7 @@ PARAMETER_BYTES_MAX = 8
 NO_VALUE = -0x8000
 TIME_MODULUS = 1 << 24
 SEQUENCE_MODULUS = 1 << 14
+LATITUDE_STEP_DEG, LONGITUDE_STEP_DEG = 180 / (1 << 24), 360 / (1 << 24)
 
 
 @dataclass(frozen=True, slots=True)

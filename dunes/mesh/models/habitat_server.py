@@ -7,6 +7,8 @@ from typing import ClassVar
 
 from dunes.errors import LocalError
 from dunes.mesh.models.habitat import (
+    LATITUDE_STEP_DEG,
+    LONGITUDE_STEP_DEG,
     NO_VALUE,
     SEQUENCE_MODULUS,
     TIME_MODULUS,
@@ -91,6 +93,21 @@ class HabitatServer(Server):
         self.sequence = (self.sequence + 1) % SEQUENCE_MODULUS
         self.latest.pop(kind, None)
         self.latest[kind] = payload
+        return Raw(payload)
+
+    def position(
+        self, latitude_deg: float, longitude_deg: float, *, alert: bool = False
+    ) -> Message:
+        """Make a position to publish."""
+        payload = self.definition.make(
+            "Position",
+            alert=int(alert),
+            clock_set=int(self.unix_offset_s is not None),
+            sequence=self.sequence,
+            latitude=round(latitude_deg / LATITUDE_STEP_DEG),
+            longitude=min(round(longitude_deg / LONGITUDE_STEP_DEG), (1 << 23) - 1),
+        )
+        self.sequence = (self.sequence + 1) % SEQUENCE_MODULUS
         return Raw(payload)
 
     def decode(self, opcode: int, parameters: bytes) -> Message | None:

@@ -21,8 +21,8 @@ class Property:
 
     Attributes:
         id: its number.
-        name: for people and for tables: `temperature`.
-        unit: UCUM-like: `°C`, `%`, `ppm`.
+        name: the kind that a reading of it has: `temperature`.
+        unit: as readings have it: `Cel`, `%`, `ppm`.
         size: octets.
         scale_inverse: the raw number is so many times the value.
         signed: the raw number may be negative.
@@ -95,19 +95,19 @@ TEMPERATURE_8 = ((0x7F, "not known"),)
 PROPERTIES = {
     each.id: each
     for each in (
-        Property(0x0042, "presence", "", 1),
+        Property(0x0042, "presence", "1", 1),
         Property(0x004D, "motion", "%", 1, 2, special=unknown(1)),
-        Property(0x004E, "illuminance", "lx", 3, 100, special=unknown(3)),
-        Property(0x004F, "ambient temperature", "°C", 1, 2, True, TEMPERATURE_8),
-        Property(0x0054, "device temperature", "°C", 2, 100, True, unknown(2, signed=True)),
-        Property(0x0056, "indoor temperature", "°C", 1, 2, True, TEMPERATURE_8),
-        Property(0x005B, "outdoor temperature", "°C", 1, 2, True, TEMPERATURE_8),
-        Property(0x0075, "temperature", "°C", 2, 100, True, unknown(2, signed=True)),
+        Property(0x004E, "light", "lx", 3, 100, special=unknown(3)),
+        Property(0x004F, "temperature", "Cel", 1, 2, True, TEMPERATURE_8),
+        Property(0x0054, "device_temperature", "Cel", 2, 100, True, unknown(2, signed=True)),
+        Property(0x0056, "temperature", "Cel", 1, 2, True, TEMPERATURE_8),
+        Property(0x005B, "outdoor_temperature", "Cel", 1, 2, True, TEMPERATURE_8),
+        Property(0x0075, "temperature", "Cel", 2, 100, True, unknown(2, signed=True)),
         Property(0x0076, "humidity", "%", 2, 100, special=unknown(2)),
-        Property(0x0077, "CO2", "ppm", 2, special=CONCENTRATION),
-        Property(0x0078, "VOC", "ppb", 2, special=CONCENTRATION),
-        Property(0x0079, "noise", "dB", 1, special=((0xFE, "over range"), (0xFF, "not known"))),
-        Property(0x0082, "air pressure", "Pa", 4, 10),
+        Property(0x0077, "co2", "ppm", 2, special=CONCENTRATION),
+        Property(0x0078, "voc", "ppb", 2, special=CONCENTRATION),
+        Property(0x0079, "sound", "dB", 1, special=((0xFE, "over range"), (0xFF, "not known"))),
+        Property(0x0082, "pressure", "kPa", 4, 10_000),
     )
 }
 """By property ID."""

@@ -22,6 +22,8 @@ from dunes.mesh.models.config import (
 )
 from dunes.mesh.models.generic import read_transition_octet, transition_octet
 from dunes.mesh.models.habitat import PARAMETER_BYTES_MAX, habitat, load_habitat
+from dunes.mesh.models.habitat_server import HabitatServer
+from dunes.mesh.models.measured import Measured, measured, unwrap_time
 from dunes.mesh.models.properties import PROPERTIES
 from dunes.mesh.models.sensor import Cadence, Descriptor, Marshalled, marshal, unmarshal
 from dunes.mesh.models.sensor_server import SensorServer
@@ -200,7 +202,7 @@ def test_two_values_of_two_octets_stay_unsegmented():
         (0x0077, "feff", None, "over range"),
         (0x0077, "ffff", None, "not known"),
         (0x0077, "9001", 400, ""),
-        (0x0082, "cd8b0f00", 101882.9, ""),
+        (0x0082, "cd8b0f00", 101.88290, ""),
         (0x004F, "2b", 21.5, ""),
         (0x004F, "7f", None, "not known"),
     ],
@@ -313,3 +315,52 @@ def test_faults_have_names():
 
 def test_level_status_is_signed():
     assert generic.LevelStatus(-5, 7, 3) == generic.LevelStatus.decode(b"\xfb\xff\x07\x00\x03")
+
+
+# ------------------------------------------------------------------- one shape for all
+
+
+def test_every_model_measures_in_the_same_shape():
+    status = sensor.SensorStatus(
+        marshal(
+            [
+                Marshalled(0x0075, b"\x9c\xff"),
+                Marshalled(0x0077, b"\xff\xff"),
+                Marshalled(0x6789, b"\x01\x02"),
+                Marshalled(0x0076, None),
+            ]
+        )
+    )
+    assert [
+        Measured("temperature", -1.0, "Cel"),
+        Measured("property_6789", "0102", ""),
+    ] == list(measured(status))
+    server = HabitatServer(unix_offset_s=0.0)
+    reports = [server.report(4, 18.2, 5.0, alert=True), server.report(1, None, 6.0)]
+    read = [server.decode(*split_opcode(each.encode())) for each in reports]
+    assert [Measured("o2", 18.2, "%", True, 5, 0)] == list(measured(read[0]))
+    assert [] == list(measured(read[1]))
+    assert [Measured("fault", "battery low", "", True)] == list(
+        measured(health.CurrentStatus(0, 0, b"\x00\x01"))
+    )
+    assert [] == list(measured(None))
+
+
+@given(st.floats(-90, 89.99), st.floats(-180, 180))
+def test_positions_are_kept_to_metres(latitude, longitude):
+    server = HabitatServer()
+    payload = server.position(latitude, longitude).encode()
+    north, east = measured(server.decode(*split_opcode(payload)))
+    assert abs(north.value - latitude) < 2e-5
+    assert abs(east.value - longitude) < 3e-5
+
+
+@given(st.integers(1_700_000_000, 2_000_000_000), st.integers(-8_000_000, 8_000_000))
+def test_a_nodes_time_is_unwrapped_to_the_nearest(now, behind):
+    assert now - behind == unwrap_time((now - behind) % 2**24, now)
+
+
+def test_vendor_kinds_are_kinds_of_the_house():
+    for known in habitat().kinds.values():
+        assert known.name == known.name.lower()
+        assert " " not in known.name
