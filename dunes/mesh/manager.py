@@ -12,8 +12,7 @@
     manager.request(dst, message, now, app_index=0)           an id; Answered or Unanswered
     manager.send(dst, message, app_index=0)                   once, without an answer
 
-Several links at once: a PDU goes by the addressed node's own link, else by the link the
-node was last heard on, else by all. Without a ready link messages wait.
+Several links at once; without a usable one messages wait, see `proxyclient`.
 """
 
 from collections import Counter, deque
@@ -23,15 +22,13 @@ from random import Random
 
 from dunes.errors import LocalError, NotFound, PeerError
 from dunes.mesh.access import AccessMessage
-from dunes.mesh.address import is_unicast
 from dunes.mesh.beacon import ProxySeen, read_proxy_service_data
-from dunes.mesh.errors import NotAuthentic
 from dunes.mesh.keys import PRIMARY, Phase, dev_key
 from dunes.mesh.links import AIR, LINKS_MAX, GattLink, LinkRefused, Outgoing
 from dunes.mesh.managerstate import KnownNode, ManagerState, NodeGone, Progress, free_address
 from dunes.mesh.models.answers import read_message
 from dunes.mesh.outbox import Message as ToSend
-from dunes.mesh.outbox import SealedPdu, Sent
+from dunes.mesh.outbox import Sent
 from dunes.mesh.provisioning.crypto import Grant
 from dunes.mesh.provisioning.events import (
     Agreed,
@@ -43,8 +40,7 @@ from dunes.mesh.provisioning.events import (
 from dunes.mesh.provisioning.oob import Oob
 from dunes.mesh.provisioning.pdus import Reason
 from dunes.mesh.provisioning.provisioner import Provisioner
-from dunes.mesh.proxy import FilterStatus, FilterType, SetFilterType, parse_proxy
-from dunes.mesh.proxyserver import beacons
+from dunes.mesh.proxyclient import ProxyClient, ProxyReady
 from dunes.mesh.requests import TRIES, Answered, Requests, Unanswered
 from dunes.mesh.sar import MessageType
 from dunes.mesh.sequence import BLOCK
@@ -56,11 +52,6 @@ from dunes.mesh.wire import Message
 
 REPLAY_CAPACITY = 4096
 """Sources a gateway listens to."""
-BEACON_WAIT_S = 1.0
-"""A proxy's beacon tells the IV index; after that we go on without."""
-FILTER_RETRY_S = 3.0
-FILTER_TRIES = 3
-ROUTES_MAX = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +69,6 @@ class NodeProvisioned:
 
     link: int
     node: KnownNode
-
-
-@dataclass(frozen=True, slots=True)
-class ProxyReady:
-    """A proxy answered our filter: messages flow by this link."""
-
-    link: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,21 +110,6 @@ class _ProvisioningLink:
 
 
 @dataclass(slots=True)
-class _ProxyLink:
-    gatt: GattLink
-    node: int | None
-    filter_due_s: float
-    filter_tries: int = 0
-    beacon_seen: bool = False
-    ready: bool = False
-
-    @property
-    def usable(self) -> bool:
-        """Say whether PDUs may go by it: the IV index is known, or as known as it gets."""
-        return self.beacon_seen or self.filter_tries > 0
-
-
-@dataclass(slots=True)
 class Manager:
     """One gateway.
 
@@ -163,10 +132,13 @@ class Manager:
     requests: Requests = field(default_factory=Requests)
     dropped: Counter[str] = field(default_factory=Counter)
     _provisioning: dict[int, _ProvisioningLink] = field(default_factory=dict)
-    _proxies: dict[int, _ProxyLink] = field(default_factory=dict)
-    _routes: dict[int, int] = field(default_factory=dict)
+    proxies: ProxyClient = field(init=False)
     _events: deque[ManagerEvent] = field(default_factory=lambda: deque(maxlen=EVENTS_MAX))
     _out: list[Outgoing] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Make the side of the proxies."""
+        self.proxies = ProxyClient(self.stack, self.nodes, self._events.append)
 
     @classmethod
     def start(
@@ -244,12 +216,11 @@ class Manager:
             node: the proxy's primary address where its identity told it.
         """
         self._check_link(link)
-        gatt = GattLink(link, room_bytes)
-        self._proxies[link] = _ProxyLink(gatt, node, now_s + BEACON_WAIT_S)
+        self.proxies.open(link, room_bytes, now_s, node)
 
     def _check_link(self, link: int) -> None:
-        opened = len(self._proxies) + len(self._provisioning)
-        if link == AIR or link in self._proxies or link in self._provisioning:
+        opened = len(self.proxies.links) + len(self._provisioning)
+        if link == AIR or link in self.proxies.links or link in self._provisioning:
             raise LocalError(f"link {link} is taken")
         if opened >= LINKS_MAX:
             raise LocalError(f"more than {LINKS_MAX} links")
@@ -261,9 +232,7 @@ class Manager:
             job.provisioner.link_lost()
             self._digest(now_s)
             self._provisioning.pop(link, None)
-        self._proxies.pop(link, None)
-        self._routes = {src: by for src, by in self._routes.items() if by != link}
-        self._look_online()
+        self.proxies.close(link)
 
     def identify(self, service_data: bytes) -> ProxySeen | None:
         """Say which network and node of ours advertises this service data of 0x1828."""
@@ -273,12 +242,12 @@ class Manager:
 
     def receive_pdu(self, link: int, value: bytes, now_s: float) -> None:
         """Take an attribute value of a link."""
-        proxy, job = self._proxies.get(link), self._provisioning.get(link)
+        proxy, job = self.proxies.links.get(link), self._provisioning.get(link)
         try:
             if proxy is not None:
                 whole = proxy.gatt.reassembler.receive(value, now_s)
                 if whole is not None:
-                    self._from_proxy(link, proxy, *whole, now_s)
+                    self.proxies.receive(link, *whole, now_s)
             elif job is not None:
                 whole = job.gatt.reassembler.receive(value, now_s)
                 if whole is not None and whole[0] is MessageType.PROVISIONING:
@@ -295,7 +264,7 @@ class Manager:
             for pdu in job.provisioner.pdus_to_send():
                 self._out += job.gatt.frame(MessageType.PROVISIONING, pdu)
         for sealed in self.stack.pdus_to_send(now_s):
-            self._route(sealed)
+            self._out += self.proxies.route(sealed)
         self._digest(now_s)
         out, self._out = self._out, []
         return out
@@ -305,10 +274,9 @@ class Manager:
         timers = [self.stack.next_timer_s(), self.requests.next_timer_s()]
         for job in self._provisioning.values():
             timers += [job.provisioner.next_timer_s(), job.gatt.reassembler.next_timer_s()]
-        for proxy in self._proxies.values():
+        timers.append(self.proxies.next_timer_s())
+        for proxy in self.proxies.links.values():
             timers.append(proxy.gatt.reassembler.next_timer_s())
-            if not proxy.ready:
-                timers.append(proxy.filter_due_s)
         return min((each for each in timers if each is not None), default=None)
 
     def handle_timer(self, now_s: float) -> None:
@@ -323,9 +291,7 @@ class Manager:
                 gatt.reassembler.handle_timer(now_s)
             except PeerError as error:
                 self._refuse(link, error, now_s)
-        for link, proxy in list(self._proxies.items()):
-            if not proxy.ready and proxy.filter_due_s <= now_s:
-                self._set_filter(link, proxy, now_s)
+        self.proxies.handle_timer(now_s)
         self._digest(now_s)
 
     def next_event(self) -> ManagerEvent | None:
@@ -432,85 +398,13 @@ class Manager:
     # ---------------------------------------------------------------- parts
 
     def _gatt_links(self) -> list[tuple[int, GattLink]]:
-        found = [(link, each.gatt) for link, each in self._proxies.items()]
+        found = [(link, each.gatt) for link, each in self.proxies.links.items()]
         return found + [(link, each.gatt) for link, each in self._provisioning.items()]
 
     def _refuse(self, link: int, error: PeerError, now_s: float) -> None:
         self.dropped[error.code] += 1
         self.closed(link, now_s)
         self._events.append(LinkRefused(link, error.message))
-
-    def _from_proxy(
-        self, link: int, proxy: _ProxyLink, kind: MessageType, data: bytes, now_s: float
-    ) -> None:
-        match kind:
-            case MessageType.NETWORK:
-                pdu = self.stack.receive_network(data, now_s)
-                if pdu is not None:
-                    self._note_route(pdu.src, link)
-            case MessageType.BEACON:
-                try:
-                    seen = self.stack.receive_beacon(data, now_s)
-                except NotAuthentic as error:
-                    self._refuse(link, error, now_s)
-                    return
-                if seen is not None and not proxy.beacon_seen:
-                    proxy.beacon_seen = True
-                    proxy.filter_due_s = now_s
-                    self._set_filter(link, proxy, now_s)
-            case MessageType.CONFIGURATION:
-                answer = self.stack.receive_proxy(data)
-                if answer is None:
-                    return
-                if isinstance(parse_proxy(answer.transport), FilterStatus) and not proxy.ready:
-                    proxy.ready = True
-                    self._note_route(answer.src, link)
-                    self._events.append(ProxyReady(link))
-
-    def _set_filter(self, link: int, proxy: _ProxyLink, now_s: float) -> None:
-        """Ask for everything: an empty reject list."""
-        if proxy.filter_tries >= FILTER_TRIES:
-            proxy.filter_due_s = float("inf")
-            return
-        proxy.filter_tries += 1
-        proxy.filter_due_s = now_s + FILTER_RETRY_S
-        net_index = self._any_net()
-        message = SetFilterType(FilterType.REJECT).encode()
-        self.stack.outbox.send_proxy(link, message, net_index=net_index)
-        self._look_online()
-
-    def _any_net(self) -> int:
-        return next(iter(self.stack.keys.subnets))
-
-    def _look_online(self) -> None:
-        self.stack.outbox.offline = not any(each.usable for each in self._proxies.values())
-
-    def _note_route(self, src: int, link: int) -> None:
-        self._routes.pop(src, None)
-        self._routes[src] = link
-        if len(self._routes) > ROUTES_MAX:
-            del self._routes[next(iter(self._routes))]
-
-    def _route(self, sealed: SealedPdu) -> None:
-        """Send a sealed PDU by the links that lead to its destination."""
-        if sealed.link is not None:
-            if sealed.link in self._proxies:
-                gatt = self._proxies[sealed.link].gatt
-                self._out += gatt.frame(MessageType.CONFIGURATION, sealed.data)
-            return
-        usable = {link: each for link, each in self._proxies.items() if each.usable}
-        for link in self._ways(sealed.dst, usable):
-            self._out += usable[link].gatt.frame(MessageType.NETWORK, sealed.data)
-
-    def _ways(self, dst: int, usable: dict[int, _ProxyLink]) -> list[int]:
-        if is_unicast(dst):
-            for link, each in usable.items():
-                node = None if each.node is None else self.nodes.get(each.node)
-                if each.node == dst or (node is not None and node.has(dst)):
-                    return [link]
-            if self._routes.get(dst) in usable:
-                return [self._routes[dst]]
-        return list(usable)
 
     # ---------------------------------------------------------------- events of the parts
 
@@ -525,15 +419,8 @@ class Manager:
                 self._access(event)
                 continue
             if isinstance(event, NetworkChanged):
-                self._announce()
+                self._out += self.proxies.announce()
             self._events.append(event)
-
-    def _announce(self) -> None:
-        """Tell the proxies what IV index and key refresh phase we are at."""
-        for proxy in self._proxies.values():
-            if proxy.usable:
-                for data in beacons(self.stack):
-                    self._out += proxy.gatt.frame(MessageType.BEACON, data)
 
     def _access(self, access: AccessMessage) -> None:
         try:

@@ -16,7 +16,6 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import NamedTuple
 
 from dunes.errors import LocalError, PeerError, TryLater
 from dunes.mesh import address
@@ -29,10 +28,9 @@ from dunes.mesh.beacon import (
     node_identity_service_data,
     provisioning_service_data,
 )
-from dunes.mesh.control import ControlOpcode, Feature, Heartbeat
+from dunes.mesh.control import Heartbeat
 from dunes.mesh.dispatch import Delivery, Dispatcher
-from dunes.mesh.ivindex import IvRecord
-from dunes.mesh.keys import NetKeyRecord, Phase, dev_key
+from dunes.mesh.keys import dev_key
 from dunes.mesh.links import (
     AD_MESH_BEACON,
     AD_MESH_MESSAGE,
@@ -42,121 +40,30 @@ from dunes.mesh.links import (
     LinkRefused,
     Outgoing,
 )
-from dunes.mesh.models.composition import Composition, Element
-from dunes.mesh.models.config import TTL_DEFAULT, read_transmit_octet
-from dunes.mesh.models.config_server import COUNT_FOREVER, IDENTITY_S, ConfigServer
-from dunes.mesh.models.health_server import HealthServer
-from dunes.mesh.models.node_config import ON, NodeConfig, Publication
-from dunes.mesh.models.sensor_server import SensorServer
+from dunes.mesh.models.config import read_transmit_octet
+from dunes.mesh.models.config_server import IDENTITY_S, ConfigServer
+from dunes.mesh.models.node_config import ON
 from dunes.mesh.models.server import Context, Outcome, Server
+from dunes.mesh.nodestate import Advertising, Description, Erased, NodeState, granted
 from dunes.mesh.outbox import Message as ToSend
 from dunes.mesh.outbox import Sent
-from dunes.mesh.provisioning.crypto import Grant
 from dunes.mesh.provisioning.device import Device
 from dunes.mesh.provisioning.events import Agreed, Provisioned, ProvisioningEvent
-from dunes.mesh.provisioning.pdus import Capabilities
 from dunes.mesh.proxyserver import ProxyServer, beacons
-from dunes.mesh.publishing import ModelKey, Schedule
+from dunes.mesh.publisher import Publisher
+from dunes.mesh.publishing import ModelKey
 from dunes.mesh.sar import MessageType
 from dunes.mesh.sequence import BLOCK
 from dunes.mesh.stack import ControlReceived, NetworkChanged, Stack
-from dunes.mesh.state import EVENTS_MAX, Journal, KeysRecord, StackState, Store
+from dunes.mesh.state import EVENTS_MAX, Journal, Store
 from dunes.mesh.timing import Timing
 from dunes.mesh.toolbox import virtual_address
 from dunes.mesh.wire import Message
 
 BEACON_S = 10.0
 """Between two beacons on the air (3.10.3)."""
-CRPL = 64
 UNSENT_MAX = 4096
 """PDUs to pass on that nobody fetched; then the oldest is dropped."""
-KEY_INDEX_BITS = 0xFFF
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """A node's own part of its stored state; written once, when it is provisioned."""
-
-    device_key: bytes = field(repr=False)
-    unicast: int
-
-
-@dataclass(frozen=True, slots=True)
-class Erased:
-    """The node left the network: delete all of its state."""
-
-
-@dataclass(frozen=True, slots=True)
-class NodeState:
-    """Everything a node needs to go on after a restart."""
-
-    identity: Identity
-    stack: StackState
-    config: NodeConfig = field(default_factory=NodeConfig)
-
-    @staticmethod
-    def updated(state: "NodeState | None", store: Store) -> "NodeState | None":
-        """Give the state after a `Store`: all that a host has to keep."""
-        for change in store.changes:
-            match change:
-                case Erased():
-                    state = None
-                case Identity():
-                    state = NodeState(change, StackState())
-                case NodeConfig() if state is not None:
-                    state = replace(state, config=change)
-                case _ if state is not None:
-                    state = replace(state, stack=state.stack.updated(change))
-        return state
-
-
-@dataclass(slots=True)
-class Description:
-    """What a node is.
-
-    Attributes:
-        uuid: device UUID, 16 bytes, valid by RFC 4122.
-        elements: server models by element; the configuration server is added.
-        cid: company identifier.
-        pid: product.
-        vid: version.
-        crpl: how many sources its replay list holds.
-        capabilities: for provisioning; elements are filled in.
-        static_oob: the value printed on it.
-        oob_information: where to find it.
-        relay: it can relay.
-        config: its settings when it is new.
-    """
-
-    uuid: bytes
-    elements: Sequence[Sequence[Server]]
-    cid: int = 0xFFFF
-    pid: int = 0
-    vid: int = 0
-    crpl: int = CRPL
-    capabilities: Capabilities = field(default_factory=Capabilities)
-    static_oob: bytes = field(default=b"", repr=False)
-    oob_information: int = 0
-    relay: bool = True
-    config: NodeConfig = field(default_factory=NodeConfig)
-
-    def composition(self) -> Composition:
-        """Give page 0 of the composition data."""
-        features = Feature.PROXY | (Feature.RELAY if self.relay else 0)
-        elements = []
-        for number, servers in enumerate(self.elements):
-            models = [server.identity for server in servers]
-            if number == 0:
-                models.insert(0, ConfigServer.model)
-            elements.append(Element(0, tuple(models)))
-        return Composition(self.cid, self.pid, self.vid, self.crpl, int(features), tuple(elements))
-
-
-class Advertising(NamedTuple):
-    """What to advertise connectably: service and its data."""
-
-    service: int
-    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,17 +117,16 @@ class Node:
     _events: deque[NodeEvent] = field(default_factory=lambda: deque(maxlen=EVENTS_MAX))
     _devices: dict[int, Device] = field(default_factory=dict)
     _agreed: tuple[int, Agreed] | None = None
-    _schedule: Schedule = field(default_factory=Schedule)
+    publisher: Publisher = field(init=False)
     _out: deque[Outgoing] = field(default_factory=lambda: deque(maxlen=UNSENT_MAX))
     _beacon_due_s: float = 0.0
-    _heartbeat_due_s: float | None = None
-    _heartbeats_left: int = 0
     _erased: bool = False
 
     def __post_init__(self) -> None:
         """Put the configuration server on the primary element."""
         first, *others = self.description.elements
         self._dispatcher = Dispatcher([[self.config, *first], *others])
+        self.publisher = Publisher(self.config, self._dispatcher.elements, self._send)
         self.config.config = self.description.config
 
     @classmethod
@@ -291,7 +197,7 @@ class Node:
         """Say when `handle_timer` has something to do."""
         timers = [device.next_timer_s() for device in self._devices.values()]
         timers += [each.reassembler.next_timer_s() for each in self.proxy.links.values()]
-        timers += [self._beacon_due_s, self._heartbeat_due_s, self._schedule.next_timer_s()]
+        timers += [self._beacon_due_s, self.publisher.next_timer_s()]
         for servers in self._dispatcher.elements:
             timers += [server.next_timer_s() for server in servers]
         if self.stack is not None:
@@ -310,8 +216,9 @@ class Node:
         self._beacon(now_s)
         if self.stack is not None:
             self.stack.handle_timer(now_s)
-            self._publish_due(now_s)
-            self._heartbeat(now_s)
+            self.publisher.publish_due(now_s)
+            self.publisher.heartbeat(self.stack.outbox, now_s)
+            self._serve_timers(now_s)
         self._digest(now_s)
 
     def next_event(self) -> NodeEvent | None:
@@ -367,7 +274,7 @@ class Node:
     def publish(self, element: int, server: Server, message: Message, now_s: float) -> bool:
         """Publish a message of a model as it is configured; False where it is not."""
         key = ModelKey(element, server.identity)
-        return self._publish(key, message.encode(), now_s, repeat=True)
+        return self.stack is not None and self.publisher.publish(key, message.encode(), now_s)
 
     def advertising(self, now_s: float) -> Advertising | None:
         """Say what to advertise connectably; ask again with each event, and each second."""
@@ -464,25 +371,20 @@ class Node:
         match event:
             case Agreed():
                 self._agreed = link, event
-                state = self._new_state(event.grant, event.device_key)
+                state = granted(event.grant, event.device_key, self.description.config)
                 self.journal.add("identity", state.identity, before_sending=True)
                 self.journal.add("keys", state.stack.keys, before_sending=True)
                 self.journal.add("iv", state.stack.iv, before_sending=True)
                 self.journal.add("config", state.config, before_sending=True)
             case Provisioned():
                 self._agreed = None
-                self._take_up(self._new_state(event.grant, event.device_key), now_s, 0.0)
+                self._take_up(
+                    granted(event.grant, event.device_key, self.description.config), now_s, 0.0
+                )
                 self.config.identity_until_s[event.grant.net_index] = now_s + IDENTITY_S
                 self._events.append(event)
             case _:
                 self._events.append(event)
-
-    def _new_state(self, grant: Grant, device_key: bytes) -> NodeState:
-        new = grant.net_key if grant.refresh else None
-        phase = Phase.SWITCHING if grant.refresh else Phase.NORMAL
-        net = NetKeyRecord(grant.net_index, grant.net_key, new, phase)
-        stack = StackState(iv=IvRecord(grant.iv_index, grant.update), keys=KeysRecord((net,), ()))
-        return NodeState(Identity(device_key, grant.unicast), stack, self.description.config)
 
     def _take_up(self, state: NodeState, now_s: float, slept_s: float) -> None:
         """Become the node that a state describes."""
@@ -511,8 +413,7 @@ class Node:
         self.config.config = self.description.config
         self.config.reset_asked = False
         self.config.identity_until_s.clear()
-        self._schedule = Schedule()
-        self._heartbeat_due_s = None
+        self.publisher.follow(0.0)
         self._events.append(NodeReset())
 
     def _access(self, message: AccessMessage, now_s: float) -> None:
@@ -549,7 +450,7 @@ class Node:
     def _outcome(self, element: int, server: Server, outcome: Outcome, now_s: float) -> None:
         key = ModelKey(element, server.identity)
         for message in outcome.publish:
-            self._publish(key, message.encode(), now_s, repeat=True)
+            self.publisher.publish(key, message.encode(), now_s)
         for event in outcome.events:
             self._events.append(ModelEvent(element, server, event))
 
@@ -593,65 +494,16 @@ class Node:
             for label in each.labels:
                 labels.setdefault(virtual_address(label), []).append(label)
         stack.groups, stack.labels = groups, labels
-        self._schedule.follow(self._publications(), now_s)
-        beat = config.heartbeat
-        self._heartbeats_left = 1 << beat.count_log - 1 if beat.count_log else 0
-        if beat.count_log == COUNT_FOREVER:
-            self._heartbeats_left = -1
-        on = beat.destination and beat.period_log and self._heartbeats_left
-        self._heartbeat_due_s = now_s if on else None
-
-    def _publications(self) -> dict[ModelKey, Publication]:
-        return {
-            ModelKey(each.element, each.model): each.publication
-            for each in self.config.config.models
-            if each.publication is not None
-        }
+        self.publisher.follow(now_s)
 
     # ---------------------------------------------------------------- what is due
 
-    def _publish_due(self, now_s: float) -> None:
-        servers = {
-            ModelKey(element, server.identity): server
-            for element, each in enumerate(self._dispatcher.elements)
-            for server in each
-        }
-        divisors = {
-            key: server.divisor()
-            for key, server in servers.items()
-            if isinstance(server, SensorServer | HealthServer)
-        }
-        for key in self._schedule.take_due(now_s, divisors):
-            message = servers[key].publication(now_s) if key in servers else None
-            if message is not None:
-                self._publish(key, message.encode(), now_s, repeat=True)
-        for repeat in self._schedule.take_repeats(now_s):
-            self._publish(repeat.key, repeat.payload, now_s, repeat=False)
-        for key, server in servers.items():
-            due_s = server.next_timer_s()
-            if due_s is not None and due_s <= now_s:
-                self._outcome(key.element, server, server.handle_timer(now_s), now_s)
-
-    def _publish(self, key: ModelKey, payload: bytes, now_s: float, *, repeat: bool) -> bool:
-        publication = self.config.config.of(*key).publication
-        if publication is None or self.stack is None:
-            return False
-        index = publication.app & KEY_INDEX_BITS
-        if index not in self.stack.keys.apps:
-            return False
-        sent = self._send(
-            ToSend(
-                publication.address,
-                payload,
-                index,
-                src=self.unicast + key.element,
-                ttl=None if publication.ttl == TTL_DEFAULT else publication.ttl,
-                label=publication.label,
-            )
-        )
-        if sent and repeat:
-            self._schedule.published(key, publication, payload, now_s)
-        return sent
+    def _serve_timers(self, now_s: float) -> None:
+        for element, servers in enumerate(self._dispatcher.elements):
+            for server in servers:
+                due_s = server.next_timer_s()
+                if due_s is not None and due_s <= now_s:
+                    self._outcome(element, server, server.handle_timer(now_s), now_s)
 
     def _send(self, message: ToSend) -> bool:
         if self.stack is None:
@@ -681,21 +533,3 @@ class Node:
         for link in links:
             for data in beacons(self.stack):
                 self._out.extend(self._frame(link, MessageType.BEACON, data))
-
-    def _heartbeat(self, now_s: float) -> None:
-        if self._heartbeat_due_s is None or now_s < self._heartbeat_due_s or self.stack is None:
-            return
-        beat, config = self.config.config.heartbeat, self.config.config
-        in_use = Feature.RELAY * (config.relay == ON) | Feature.PROXY * (config.gatt_proxy == ON)
-        self.stack.outbox.send_control(
-            ControlOpcode.HEARTBEAT,
-            Heartbeat(beat.ttl, in_use).encode(),
-            dst=beat.destination,
-            net_index=beat.net_index,
-            ttl=beat.ttl,
-        )
-        if self._heartbeats_left > 0:
-            self._heartbeats_left -= 1
-        self._heartbeat_due_s = now_s + float(1 << beat.period_log - 1)
-        if not self._heartbeats_left:
-            self._heartbeat_due_s = None

@@ -13,7 +13,8 @@ from dunes.mesh.models.habitat import habitat
 from dunes.mesh.models.habitat_server import HabitatServer
 from dunes.mesh.models.health_server import HealthServer
 from dunes.mesh.models.sensor_server import SensorServer, SensorSetupServer
-from dunes.mesh.node import Description, Node, NodeState
+from dunes.mesh.node import Node
+from dunes.mesh.nodestate import Description, NodeState
 from dunes.mesh.requests import Answered, Unanswered
 from dunes.mesh.state import Store
 from dunes.mesh.status import Status

@@ -12,7 +12,8 @@ from dunes.mesh.manager import Manager
 from dunes.mesh.managerstate import KnownNode, ManagerState, Progress
 from dunes.mesh.models import config_keys, config_node, generic
 from dunes.mesh.network import decode_network
-from dunes.mesh.node import Node, NodeState
+from dunes.mesh.node import Node
+from dunes.mesh.nodestate import NodeState
 from dunes.mesh.outbox import Message
 from dunes.mesh.provisioning.pdus import PduType
 from dunes.mesh.sar import MessageType

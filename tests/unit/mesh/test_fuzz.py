@@ -147,7 +147,7 @@ class Attack:
 
     def reconnect(self):
         world, node = self.world, self.world.nodes[0].core
-        if self.link in world.manager._proxies and self.link in node.proxy.links:
+        if self.link in world.manager.proxies.links and self.link in node.proxy.links:
             return
         self.fallen += 1
         world.manager.closed(self.link, world.now_s)
@@ -185,7 +185,7 @@ def test_random_octets_do_nothing(pair, seed):
         pair.manager.receive_pdu(link, octets, 0.0)
         for side in pair.nodes:
             side.core.receive_pdu(dice.choice([AIR, link]), octets, 0.0)
-        if link not in pair.manager._proxies:
+        if link not in pair.manager.proxies.links:
             link += 1
             pair.manager.open_proxy(link, 20, 0.0)
     assert all(side.core.provisioned for side in pair.nodes)
