@@ -1,8 +1,16 @@
 """A key that is lost, locked or another one: what each command then says, and does not do."""
 
+import contextlib
 import json
+import shutil
+import sqlite3
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from dunes.crypto.framekeys import KeyRecord, derive_frame_key
+from dunes.crypto.identity import load_identity
+from dunes.paths import find_paths
 
 TABLE = "lunar_telemetry"
 ROWS = "".join(
@@ -98,3 +106,43 @@ def test_a_receipt_of_a_sealed_table_is_made_from_what_is_in_it(sealed, home):
     done = sealed("dunes", "markup-generate", "--table", TABLE, "--json")
     assert 0 == done.returncode, done.stderr
     assert 20 == json.loads(done.stdout)["rows"]
+
+
+def test_a_restored_snapshot_never_seals_under_a_key_and_nonce_again(sealed, home):
+    """Every frame that any copy of the place ever wrote: another content, another key."""
+    place, copy, kept = home / "dunes", home / "copy", []
+
+    def ingest(value):
+        (home / "more.jsonl").write_text(ROWS.replace("hab-1", f"hab-1{value}"))
+        done = sealed("dunes", "ingest", "--table", TABLE, "more.jsonl")
+        assert 0 == done.returncode, done.stderr
+        kept.append(keys_and_bodies(place))
+
+    shutil.copytree(place, copy)
+    ingest(1)
+    ingest(2)
+    for value in (3, 4):  # twice the same snapshot, as a card that is cloned
+        shutil.rmtree(place)
+        shutil.copytree(copy, place)
+        ingest(value)
+    found = set().union(*kept)
+    assert 5 <= len(found)
+    assert len(found) == len({key for key, _ in found})
+
+
+def keys_and_bodies(place):
+    """Give (key and nonce, content) of each frame of a place's buffer, by its own key."""
+    identity = load_identity(find_paths({"DUNES_HOME": str(place), "HOME": str(place)}))
+    found = set()
+    with contextlib.closing(sqlite3.connect(place / "data/buffer.db")) as database:
+        records = {}
+        for (encoded,) in database.execute("select record from key_record"):
+            record = KeyRecord.parse(encoded)
+            wrapped = record.wraps[identity.kid]
+            secret = identity.recipient.unwrap(wrapped, record.info_for(identity.kid))
+            records[record.key_id] = secret, record.record_hash
+        for header, body in database.execute("select header, body from frame"):
+            secret, record_hash = records[header[60:68]]
+            key, nonce = derive_frame_key(secret, record_hash, header[68:84])
+            found.add((key + nonce, AESGCM(key).decrypt(nonce, body, header)))
+    return found
