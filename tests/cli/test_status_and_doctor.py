@@ -1,4 +1,5 @@
 import json
+import subprocess
 
 LOOPBACK = {"DUNES_STARLINK_DISH_IP": "127.0.0.1", "DUNES_STARLINK_ROUTER_IP": "127.0.0.1"}
 
@@ -10,12 +11,23 @@ def test_status_of_a_new_gateway_tells_what_to_type_next(typed):
         assert words in done.stdout
 
 
-def test_watching_writes_a_line_for_each_look(typed):
-    argv = ("status", "--watch", "--every", "200ms", "--for", "3s", "--timeout", "100ms")
-    done = typed("dunes", *argv, "--json", **LOOPBACK)
-    rows = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(rows) >= 2
+def test_watching_writes_a_line_for_each_look(home, environment):
+    home.mkdir()
+    argv = ["dunes", "status", "--watch", "--every", "200ms", "--timeout", "100ms", "--json"]
+    with subprocess.Popen(
+        argv, env=environment | LOOPBACK, cwd=home, stdout=subprocess.PIPE, text=True
+    ) as watch:
+        rows = [json.loads(watch.stdout.readline()) for _ in range(2)]
+        watch.terminate()
     assert {"dunes.status/1"} == {row["schema"] for row in rows}
+    assert rows[0]["at"] < rows[1]["at"]
+
+
+def test_watching_ends_after_the_time_it_was_given(typed):
+    argv = ("status", "--watch", "--every", "100ms", "--for", "200ms", "--timeout", "100ms")
+    done = typed("dunes", *argv, **LOOPBACK)
+    assert 0 == done.returncode
+    assert "link unreachable" in done.stdout
 
 
 def test_doctor_names_each_check_with_its_verdict(typed):
