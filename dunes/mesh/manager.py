@@ -1,8 +1,8 @@
 """The gateway of a mesh: it provisions, configures, listens and commands. Sans-IO.
 
     manager = Manager.start(state, rng, now_s=now)
-    manager.open_provisioning(link, room_bytes, uuid, now)    "out" of 0x1827 is subscribed
-    manager.open_proxy(link, room_bytes, now, node=unicast)   "out" of 0x1828 is subscribed
+    manager.open_provisioning(link, room, invitation, now)    "out" of 0x1827 is subscribed
+    manager.open_proxy(link, room, now, node=unicast)         "out" of 0x1828 is subscribed
     manager.receive_pdu(link, value, now)                     an attribute value
     manager.pdus_to_send(now)                                 Outgoing(link, value)
     manager.next_timer_s(), manager.handle_timer(now)
@@ -17,29 +17,19 @@ Several links at once; without a usable one messages wait, see `proxyclient`.
 
 from collections import Counter, deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 
-from dunes.errors import LocalError, NotFound, PeerError
+from dunes.errors import LocalError, PeerError
 from dunes.mesh.access import AccessMessage
 from dunes.mesh.beacon import ProxySeen, read_proxy_service_data
-from dunes.mesh.keys import PRIMARY, Phase, dev_key
 from dunes.mesh.links import AIR, LINKS_MAX, GattLink, LinkRefused, Outgoing
-from dunes.mesh.managerstate import KnownNode, ManagerState, NodeGone, Progress, free_address
+from dunes.mesh.managerstate import KnownNode, ManagerState
 from dunes.mesh.models.answers import read_message
+from dunes.mesh.nodebook import NodeBook
 from dunes.mesh.outbox import Message as ToSend
 from dunes.mesh.outbox import Sent
-from dunes.mesh.provisioning.crypto import Grant
-from dunes.mesh.provisioning.events import (
-    Agreed,
-    CapabilitiesReceived,
-    Provisioned,
-    ProvisioningEvent,
-    ProvisioningFailed,
-)
-from dunes.mesh.provisioning.oob import Oob
-from dunes.mesh.provisioning.pdus import Reason
-from dunes.mesh.provisioning.provisioner import Provisioner
+from dunes.mesh.provisionings import Invitation, NodeProvisioned, Provisionings, ProvisioningSaid
 from dunes.mesh.proxyclient import ProxyClient, ProxyReady
 from dunes.mesh.requests import TRIES, Answered, Requests, Unanswered
 from dunes.mesh.sar import MessageType
@@ -52,23 +42,6 @@ from dunes.mesh.wire import Message
 
 REPLAY_CAPACITY = 4096
 """Sources a gateway listens to."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProvisioningSaid:
-    """Something about a provisioning that people may have to see, or act on."""
-
-    link: int
-    uuid: bytes
-    event: ProvisioningEvent
-
-
-@dataclass(frozen=True, slots=True)
-class NodeProvisioned:
-    """A device is a node of ours now; end the link, and connect to its proxy service."""
-
-    link: int
-    node: KnownNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,46 +72,34 @@ ManagerEvent = (
 )
 
 
-@dataclass(slots=True)
-class _ProvisioningLink:
-    gatt: GattLink
-    uuid: bytes
-    provisioner: Provisioner
-    net_index: int
-    reserved: tuple[int, int] | None = None
-    ticket_open: bool = False
-
-
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Manager:
     """One gateway.
 
     Attributes:
         rng: a `SystemRandom` outside of tests.
         stack: network and transport.
-        nodes: by primary address.
-        gone: addresses that wait.
-        low: the first address to give out.
-        high: the last one.
+        book: nodes and addresses.
+        requests: what is asked and not yet answered.
+        provisionings: devices that are becoming nodes.
+        proxies: links to proxies.
         dropped: what came and could not be read, by reason; see also `stack.dropped`.
     """
 
     rng: Random
     stack: Stack
-    nodes: dict[int, KnownNode]
-    gone: list[NodeGone]
-    low: int
-    high: int
+    book: NodeBook
     requests: Requests = field(default_factory=Requests)
     dropped: Counter[str] = field(default_factory=Counter)
-    _provisioning: dict[int, _ProvisioningLink] = field(default_factory=dict)
+    provisionings: Provisionings = field(init=False)
     proxies: ProxyClient = field(init=False)
     _events: deque[ManagerEvent] = field(default_factory=lambda: deque(maxlen=EVENTS_MAX))
     _out: list[Outgoing] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Make the side of the proxies."""
-        self.proxies = ProxyClient(self.stack, self.nodes, self._events.append)
+        """Make the sides of devices and of proxies."""
+        self.provisionings = Provisionings(self.book, self.rng, self._events.append)
+        self.proxies = ProxyClient(self.stack, self.book.nodes, self._events.append)
 
     @classmethod
     def start(
@@ -164,45 +125,25 @@ class Manager:
         )
         stack.every_group = True
         stack.outbox.offline = True
-        for node in state.nodes:
-            stack.device_keys[node.unicast] = dev_key(node.device_key)
         nodes = {node.unicast: node for node in state.nodes}
-        return cls(rng, stack, nodes, list(state.gone), state.low, state.high)
+        book = NodeBook(stack, nodes, list(state.gone), state.low, state.high)
+        return cls(rng, stack, book)
 
     # ---------------------------------------------------------------- links
 
     def open_provisioning(
-        self,
-        link: int,
-        room_bytes: int,
-        uuid: bytes,
-        now_s: float,
-        *,
-        oob: Oob | None = None,
-        attention_s: int = 0,
-        device_public_key: bytes | None = None,
-        net_index: int = PRIMARY,
+        self, link: int, room_bytes: int, invitation: Invitation, now_s: float
     ) -> None:
         """Begin to provision the device on a link.
 
         Args:
             link: the host's number for it.
             room_bytes: what one write without response holds.
-            uuid: the device's, from its advertising.
+            invitation: which device, and how.
             now_s: seconds.
-            oob: how operator and device can meet.
-            attention_s: how long it shall show itself.
-            device_public_key: X and Y, if known.
-            net_index: the subnet to put it into.
         """
         self._check_link(link)
-        if net_index not in self.stack.keys.subnets:
-            raise LocalError(f"no NetKey {net_index}")
-        provisioner = Provisioner(self.rng, oob or Oob(), attention_s, device_public_key)
-        self._provisioning[link] = _ProvisioningLink(
-            GattLink(link, room_bytes), uuid, provisioner, net_index
-        )
-        provisioner.start(now_s)
+        self.provisionings.open(link, room_bytes, invitation, now_s)
 
     def open_proxy(
         self, link: int, room_bytes: int, now_s: float, *, node: int | None = None
@@ -219,19 +160,15 @@ class Manager:
         self.proxies.open(link, room_bytes, now_s, node)
 
     def _check_link(self, link: int) -> None:
-        opened = len(self.proxies.links) + len(self._provisioning)
-        if link == AIR or link in self.proxies.links or link in self._provisioning:
+        opened = len(self.proxies.links) + len(self.provisionings.jobs)
+        if link == AIR or link in self.proxies.links or link in self.provisionings.jobs:
             raise LocalError(f"link {link} is taken")
         if opened >= LINKS_MAX:
             raise LocalError(f"more than {LINKS_MAX} links")
 
     def closed(self, link: int, now_s: float) -> None:
         """Take that a link is gone."""
-        job = self._provisioning.get(link)
-        if job is not None:
-            job.provisioner.link_lost()
-            self._digest(now_s)
-            self._provisioning.pop(link, None)
+        self.provisionings.close(link, now_s)
         self.proxies.close(link)
 
     def identify(self, service_data: bytes) -> ProxySeen | None:
@@ -242,7 +179,7 @@ class Manager:
 
     def receive_pdu(self, link: int, value: bytes, now_s: float) -> None:
         """Take an attribute value of a link."""
-        proxy, job = self.proxies.links.get(link), self._provisioning.get(link)
+        proxy, job = self.proxies.links.get(link), self.provisionings.jobs.get(link)
         try:
             if proxy is not None:
                 whole = proxy.gatt.reassembler.receive(value, now_s)
@@ -251,7 +188,7 @@ class Manager:
             elif job is not None:
                 whole = job.gatt.reassembler.receive(value, now_s)
                 if whole is not None and whole[0] is MessageType.PROVISIONING:
-                    job.provisioner.receive_pdu(whole[1], now_s)
+                    self.provisionings.receive(link, whole[1], now_s)
         except PeerError as error:
             self._refuse(link, error, now_s)
         self._digest(now_s)
@@ -260,9 +197,7 @@ class Manager:
         """Give the attribute values to write now."""
         if not self.stack.outbox.offline:
             self.requests.pump(now_s, self.stack.send)
-        for job in self._provisioning.values():
-            for pdu in job.provisioner.pdus_to_send():
-                self._out += job.gatt.frame(MessageType.PROVISIONING, pdu)
+        self._out += self.provisionings.values_to_send()
         for sealed in self.stack.pdus_to_send(now_s):
             self._out += self.proxies.route(sealed)
         self._digest(now_s)
@@ -272,11 +207,8 @@ class Manager:
     def next_timer_s(self) -> float | None:
         """Say when `handle_timer` has something to do."""
         timers = [self.stack.next_timer_s(), self.requests.next_timer_s()]
-        for job in self._provisioning.values():
-            timers += [job.provisioner.next_timer_s(), job.gatt.reassembler.next_timer_s()]
-        timers.append(self.proxies.next_timer_s())
-        for proxy in self.proxies.links.values():
-            timers.append(proxy.gatt.reassembler.next_timer_s())
+        timers += [self.provisionings.next_timer_s(), self.proxies.next_timer_s()]
+        timers += [gatt.reassembler.next_timer_s() for _, gatt in self._gatt_links()]
         return min((each for each in timers if each is not None), default=None)
 
     def handle_timer(self, now_s: float) -> None:
@@ -284,8 +216,7 @@ class Manager:
         self.stack.handle_timer(now_s)
         if not self.stack.outbox.offline:
             self.requests.handle_timer(now_s, self.stack.send)
-        for job in self._provisioning.values():
-            job.provisioner.handle_timer(now_s)
+        self.provisionings.handle_timer(now_s)
         for link, gatt in [*self._gatt_links()]:
             try:
                 gatt.reassembler.handle_timer(now_s)
@@ -307,10 +238,7 @@ class Manager:
         """Go on: a `Store` was written."""
         self.stack.stored(ticket)
         if not self.stack.journal.blocked:
-            for job in self._provisioning.values():
-                if job.ticket_open:
-                    job.ticket_open = False
-                    job.provisioner.stored(now_s)
+            self.provisionings.stored(now_s)
         self._digest(now_s)
 
     # ---------------------------------------------------------------- the host's part
@@ -321,7 +249,7 @@ class Manager:
         Raises:
             UsageError: it cannot be such a value; ask again.
         """
-        self._provisioning[link].provisioner.provide(text, now_s)
+        self.provisionings.jobs[link].provisioner.provide(text, now_s)
 
     def request(
         self,
@@ -369,37 +297,33 @@ class Manager:
             if label not in known:
                 known.append(label)
 
+    @property
+    def nodes(self) -> dict[int, KnownNode]:
+        """Give the nodes by primary address."""
+        return self.book.nodes
+
     def node_of(self, unicast: int) -> KnownNode:
         """Find the node that an element's address belongs to.
 
         Raises:
             NotFound: none of ours.
         """
-        for node in self.nodes.values():
-            if node.has(unicast):
-                return node
-        raise NotFound(f"no node of this mesh has address {unicast:#06x}")
+        return self.book.node_of(unicast)
 
     def update_node(self, node: KnownNode) -> None:
         """Keep what is known of a node now."""
-        self.nodes[node.unicast] = node
-        self.stack.device_keys[node.unicast] = dev_key(node.device_key)
-        self.stack.journal.add(("node", node.unicast), node)
+        self.book.update(node)
 
     def forget_node(self, unicast: int) -> None:
         """Take a node off the books, after its reset; its addresses are not given out soon."""
-        node = self.nodes.pop(unicast)
-        self.stack.device_keys.pop(unicast, None)
+        self.book.forget(unicast)
         self.requests.drop(unicast)
-        gone = NodeGone(unicast, node.elements, self.stack.iv.index)
-        self.gone.append(gone)
-        self.stack.journal.add(("node", unicast), gone, before_sending=True)
 
     # ---------------------------------------------------------------- parts
 
     def _gatt_links(self) -> list[tuple[int, GattLink]]:
         found = [(link, each.gatt) for link, each in self.proxies.links.items()]
-        return found + [(link, each.gatt) for link, each in self._provisioning.items()]
+        return found + [(link, each.gatt) for link, each in self.provisionings.jobs.items()]
 
     def _refuse(self, link: int, error: PeerError, now_s: float) -> None:
         self.dropped[error.code] += 1
@@ -410,9 +334,7 @@ class Manager:
 
     def _digest(self, now_s: float) -> None:
         """Work off what the parts have to say."""
-        for link, job in list(self._provisioning.items()):
-            while (said := job.provisioner.next_event()) is not None:
-                self._provisioned(link, job, said, now_s)
+        self.provisionings.digest(now_s)
         while self.stack.events:
             event = self.stack.events.popleft()
             if isinstance(event, AccessMessage):
@@ -430,83 +352,3 @@ class Manager:
             return
         if message is None or not self.requests.receive(access.src, message):
             self._events.append(Received(access, message))
-
-    def _provisioned(
-        self, link: int, job: _ProvisioningLink, event: ProvisioningEvent, now_s: float
-    ) -> None:
-        match event:
-            case CapabilitiesReceived():
-                self._events.append(ProvisioningSaid(link, job.uuid, event))
-                self._grant(link, job, event.capabilities.elements, now_s)
-            case Agreed():
-                self._keep_granted(job, event)
-            case Provisioned():
-                job.reserved = None
-                node = replace(self.nodes[event.grant.unicast], progress=Progress.PROVISIONED)
-                self.update_node(node)
-                self._events.append(NodeProvisioned(link, node))
-            case ProvisioningFailed():
-                job.reserved = None
-                job.ticket_open = False
-                self._events.append(ProvisioningSaid(link, job.uuid, event))
-            case _:
-                self._events.append(ProvisioningSaid(link, job.uuid, event))
-
-    def _grant(self, link: int, job: _ProvisioningLink, elements: int, now_s: float) -> None:
-        subnet = self.stack.keys.subnets[job.net_index]
-        try:
-            unicast = self.allocate(elements)
-        except NotFound as error:
-            failed = ProvisioningFailed(
-                Reason.CANNOT_ASSIGN_ADDRESSES, error.message, by_peer=False
-            )
-            self._events.append(ProvisioningSaid(link, job.uuid, failed))
-            del self._provisioning[link]
-            return
-        job.reserved = unicast, elements
-        grant = Grant(
-            subnet.transmit.key,
-            job.net_index,
-            subnet.phase is Phase.SWITCHING,
-            self.stack.iv.updating,
-            self.stack.iv.index,
-            unicast,
-        )
-        job.provisioner.grant(grant, now_s)
-
-    def allocate(self, elements: int) -> int:
-        """Find addresses for a new node.
-
-        Raises:
-            NotFound: none are free.
-        """
-        taken = [(node.unicast, node.elements) for node in self.nodes.values()]
-        taken += [job.reserved for job in self._provisioning.values() if job.reserved]
-        taken.append((self.stack.unicast, self.stack.elements))
-        return free_address(
-            elements,
-            low=self.low,
-            high=self.high,
-            taken=taken,
-            gone=self.gone,
-            iv_index=self.stack.iv.index,
-        )
-
-    def _keep_granted(self, job: _ProvisioningLink, event: Agreed) -> None:
-        """Store device key and addresses before they are sent.
-
-        A device of the same UUID that we know was reset since: its old addresses wait.
-        """
-        for old in [node for node in self.nodes.values() if node.uuid == job.uuid]:
-            self.forget_node(old.unicast)
-        node = KnownNode(
-            job.uuid,
-            event.grant.unicast,
-            event.elements,
-            event.device_key,
-            net_index=event.grant.net_index,
-        )
-        self.nodes[node.unicast] = node
-        self.stack.device_keys[node.unicast] = dev_key(node.device_key)
-        self.stack.journal.add(("node", node.unicast), node, before_sending=True)
-        job.ticket_open = True

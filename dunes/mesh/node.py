@@ -92,7 +92,7 @@ NodeEvent = (
 )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Node:
     """One node.
 

@@ -93,6 +93,10 @@ class Message(NamedTuple):
     szmic: bool = False
     segmented: bool = False
 
+    def __repr__(self) -> str:
+        """Hide the payload: it may hold a key."""
+        return f"<Message to {self.dst:#06x}, {len(self.payload)} bytes>"
+
 
 class _Waiting(NamedTuple):
     handle: int
@@ -112,7 +116,7 @@ class _ControlOut(NamedTuple):
     link: int | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Outbox:
     """All that one device sends.
 

@@ -75,7 +75,7 @@ class Request:
     due_s: float = 0.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Requests:
     """All requests of a gateway, queued per node."""
 

@@ -63,7 +63,7 @@ class NetworkChanged:
 StackEvent = AccessMessage | ControlReceived | Sent | NetworkChanged
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Stack:
     """Network and transport of one device.
 

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from dunes.mesh.links import AIR, LinkRefused
-from dunes.mesh.manager import Manager, NodeProvisioned, ProvisioningSaid
+from dunes.mesh.manager import Manager
 from dunes.mesh.managerstate import ManagerState
 from dunes.mesh.models import config_keys, config_models
 from dunes.mesh.models.generic_server import LevelServer, OnOffServer
@@ -15,6 +15,7 @@ from dunes.mesh.models.health_server import HealthServer
 from dunes.mesh.models.sensor_server import SensorServer, SensorSetupServer
 from dunes.mesh.node import Node
 from dunes.mesh.nodestate import Description, NodeState
+from dunes.mesh.provisionings import Invitation, NodeProvisioned, ProvisioningSaid
 from dunes.mesh.requests import Answered, Unanswered
 from dunes.mesh.state import Store
 from dunes.mesh.status import Status
@@ -179,7 +180,7 @@ class World:
     def provision(self, side, **more):
         link = self.connect(side)
         uuid = side.core.description.uuid
-        self.manager.open_provisioning(link, ROOM, uuid, self.now_s, **more)
+        self.manager.open_provisioning(link, ROOM, Invitation(uuid, **more), self.now_s)
         self.settle()
         self.disconnect(link)
         found = self.gateway.take(NodeProvisioned)

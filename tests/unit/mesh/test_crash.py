@@ -16,6 +16,7 @@ from dunes.mesh.node import Node
 from dunes.mesh.nodestate import NodeState
 from dunes.mesh.outbox import Message
 from dunes.mesh.provisioning.pdus import PduType
+from dunes.mesh.provisionings import Invitation
 from dunes.mesh.sar import MessageType
 from dunes.mesh.sequence import SeqRecord
 from dunes.mesh.stack import Stack
@@ -156,7 +157,8 @@ def test_data_are_sent_after_the_device_key_is_stored_and_complete_after_the_nod
     side = world.add()
     link = world.connect(side)
     world.gateway.store = False
-    world.manager.open_provisioning(link, 20, side.core.description.uuid, 0.0)
+    invitation = Invitation(side.core.description.uuid)
+    world.manager.open_provisioning(link, 20, invitation, 0.0)
     world.settle()
     (node,) = world.gateway.state.nodes
     assert (Progress.GRANTED, 2) == (node.progress, node.unicast)

@@ -4,13 +4,7 @@ from dataclasses import replace
 
 from dunes.mesh.access import AccessMessage
 from dunes.mesh.ivindex import HOUR_S
-from dunes.mesh.manager import (
-    NetworkChanged,
-    NodeProvisioned,
-    ProvisioningSaid,
-    ProxyReady,
-    Received,
-)
+from dunes.mesh.manager import NetworkChanged, ProxyReady, Received
 from dunes.mesh.managerstate import Progress
 from dunes.mesh.models import config_keys, config_models, config_node, generic, sensor
 from dunes.mesh.models.composition import Composition
@@ -20,6 +14,7 @@ from dunes.mesh.models.habitat import habitat
 from dunes.mesh.models.habitat_server import HabitatMessage
 from dunes.mesh.models.server import Raw
 from dunes.mesh.node import ModelEvent, NodeReset
+from dunes.mesh.provisionings import Invitation, NodeProvisioned, ProvisioningSaid
 from dunes.mesh.status import Status
 from dunes.mesh.wire import ModelId
 
@@ -400,7 +395,8 @@ def test_a_wrong_oob_value_ends_in_a_named_reason(world):
     side = world.add(capabilities=Capabilities(oob_type=1), static_oob=b"on the label")
     link = world.connect(side)
     uuid = side.core.description.uuid
-    world.manager.open_provisioning(link, 20, uuid, 0.0, oob=Oob(static=b"something else"))
+    oob = Oob(static=b"something else")
+    world.manager.open_provisioning(link, 20, Invitation(uuid, oob), 0.0)
     world.settle()
     said = world.gateway.of(ProvisioningSaid)[-1].event
     assert ("CONFIRMATION_FAILED", True) == (said.reason.name, said.by_peer)
