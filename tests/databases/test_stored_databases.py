@@ -1,0 +1,89 @@
+"""Every database that an older program wrote is opened, verified and written on."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+import dunes.uplink.tables  # noqa: F401 - adds its tables to the metadata
+from dunes.buffer.ack import last_receipt
+from dunes.buffer.appender import Appender
+from dunes.buffer.cursor import load_position
+from dunes.buffer.migrate import VERSION_TABLE, stored_revision
+from dunes.buffer.query import Query, query
+from dunes.buffer.read import key_records, tombstones
+from dunes.buffer.schema import REVISION, metadata
+from dunes.buffer.store import Buffer
+from dunes.buffer.verify import Checks, check
+from dunes.crypto.framekeys import FrameOpener
+from dunes.crypto.signing import SigningKey
+from dunes.crypto.xwing import RecipientKey
+from dunes.model import Priority, Reading
+
+HERE = Path(__file__).parent
+STORED = sorted(HERE.glob("r*.db"))
+SEED = bytes(range(32))
+TABLE = "lunar_telemetry"
+
+
+def reading(i: int, priority: Priority = Priority.ROUTINE) -> Reading:
+    values = (600 + i % 9, 20.5, True, "ready")
+    kind, unit = (("co2", "ppm"), ("o2", "%"), ("smoke", ""), ("status", ""))[i % 4]
+    ts_us = 1_795_573_800_000_000 + i * 100_000
+    return Reading(f"hab-{i % 3}", kind, values[i % 4], unit, ts_us, priority, i, i % 5 == 0)
+
+
+def test_there_is_one_for_the_newest_revision():
+    assert f"r{REVISION}.db" == STORED[-1].name
+
+
+@pytest.mark.parametrize("stored", STORED, ids=lambda path: path.stem)
+def test_a_stored_database_opens_is_sound_and_is_written_on(stored, tmp_path):
+    about = json.loads(stored.with_suffix(".json").read_text())
+    shutil.copy(stored, tmp_path / "buffer.db")
+    key = SigningKey.from_seed(SEED)
+    recipient = RecipientKey.from_xwing_seed("ab" * 16, SEED)
+    with Buffer.open(f"sqlite:///{tmp_path}/buffer.db", "gw-stored") as buffer:
+
+        def opener_for(stream):
+            opener = FrameOpener([recipient], [key.public])
+            with buffer.reading() as connection:
+                for _, record in key_records(connection, stream.id):
+                    opener.add_record(record)
+            return opener
+
+        with buffer.engine.connect() as connection:
+            assert REVISION == stored_revision(connection)
+            context = MigrationContext.configure(
+                connection, opts={"version_table": VERSION_TABLE, "compare_type": True}
+            )
+            assert [] == compare_metadata(context, metadata)
+        checks = Checks(deep=True, opener_for=opener_for, keys={key.kid: key.public})
+        report = check(buffer, TABLE, checks)
+        assert [] == report.findings
+        routine = report.lanes[2]
+        assert (about["acknowledged"], about["dropped"], "good", "some") == (
+            routine.acknowledged,
+            routine.dropped,
+            routine.signature,
+            report.sealed,
+        )
+        found = [x.reading for x in query(buffer, TABLE, Query(), opener_for).readings]
+        alerts = [reading(i, Priority.ALERT) for i in about["alerts"]]
+        assert alerts == [x for x in found if x.priority is Priority.ALERT]
+        assert [reading(i) for i in about["routine"]] == [
+            x for x in found if x.priority is Priority.ROUTINE
+        ]
+        with buffer.reading() as connection:
+            assert (1, b"a receipt") == last_receipt(connection, 1, "earth-gs")
+            position = load_position(connection, "/var/lib/habitat/feed.jsonl", TABLE)
+            assert (7, 99, 18_000) == (position.device, position.inode, position.offset)
+            assert 20 == sum(tomb.n_msgs for tomb in tombstones(connection, 1, 2))
+        appender = Appender(buffer, TABLE, signer=key)
+        appender.add(reading(200))
+        appender.close()
+        report = check(buffer, TABLE, checks)
+        assert ([], 201) == (report.findings, report.lanes[2].written)
