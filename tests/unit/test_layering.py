@@ -37,7 +37,7 @@ NOT_PURE = {"torgo/cli.py", "dunes/mu/log.py", "dunes/maml/settings.py"}
 FORBIDDEN = frozenset(
     {
         "aiohttp", "alembic", "apsw", "asyncio", "bleak", "grpc", "httpx", "rich", "select",
-        "socket", "sqlalchemy", "sqlite3", "subprocess", "threading", "time", "typer", "urllib3",
+        "socket", "sqlalchemy", "sqlite3", "subprocess", "time", "typer", "urllib3",
         "uvicorn",
     }
 )  # fmt: skip
