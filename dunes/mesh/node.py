@@ -13,7 +13,6 @@ The host writes sensor values into the server models it gave in, and calls `publ
 """
 
 from collections import Counter, deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
@@ -40,7 +39,6 @@ from dunes.mesh.links import (
     LinkRefused,
     Outgoing,
 )
-from dunes.mesh.models.config import read_transmit_octet
 from dunes.mesh.models.config_server import IDENTITY_S, ConfigServer
 from dunes.mesh.models.node_config import ON
 from dunes.mesh.models.server import Context, Outcome, Server
@@ -62,8 +60,6 @@ from dunes.mesh.wire import Message
 
 BEACON_S = 10.0
 """Between two beacons on the air (3.10.3)."""
-UNSENT_MAX = 4096
-"""PDUs to pass on that nobody fetched; then the oldest is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +114,6 @@ class Node:
     _devices: dict[int, Device] = field(default_factory=dict)
     _agreed: tuple[int, Agreed] | None = None
     publisher: Publisher = field(init=False)
-    _out: deque[Outgoing] = field(default_factory=lambda: deque(maxlen=UNSENT_MAX))
     _beacon_due_s: float = 0.0
     _erased: bool = False
 
@@ -178,20 +173,14 @@ class Node:
         """Give what is to be sent now."""
         for link, device in self._devices.items():
             for pdu in device.pdus_to_send():
-                self._out.extend(self._frame(link, MessageType.PROVISIONING, pdu))
+                self.proxy.say(link, MessageType.PROVISIONING, pdu)
         if self.stack is not None:
             for sealed in self.stack.pdus_to_send(now_s):
-                if sealed.link is not None:
-                    framed = self._frame(sealed.link, MessageType.CONFIGURATION, sealed.data)
-                    self._out.extend(framed)
-                else:
-                    self._spread([*self.proxy.passing(sealed.dst), AIR], sealed.data, own=True)
+                self.proxy.send(sealed, self.config.config)
             self._digest(now_s)
             if self.config.reset_asked and self.stack.outbox.idle and not self.journal.blocked:
                 self._leave()
-        out = list(self._out)
-        self._out.clear()
-        return out
+        return self.proxy.take_out()
 
     def next_timer_s(self) -> float | None:
         """Say when `handle_timer` has something to do."""
@@ -247,7 +236,7 @@ class Node:
             device.link_opened(now_s)
             self._devices[link] = device
         else:
-            self._beacon_links([link])
+            self.proxy.announce([link], self.stack)
 
     def disconnected(self, link: int) -> None:
         """Take that a link is gone."""
@@ -321,25 +310,7 @@ class Node:
             return
         pdu = self.stack.receive_network(data, now_s)
         if pdu is not None:
-            links, sealed = self.proxy.targets(pdu, link, self.config.config, self.stack)
-            self._spread(links, sealed, own=False)
-
-    def _spread(self, links: Sequence[int], data: bytes, *, own: bool) -> None:
-        """Send a sealed PDU by links and by the air."""
-        for link in links:
-            if link == AIR:
-                octet = self.config.config.network_transmit
-                if not own:
-                    octet = self.config.config.relay_retransmit
-                sends, interval_s = read_transmit_octet(octet)
-                air = bytes([AD_MESH_MESSAGE]) + data
-                self._out.append(Outgoing(AIR, air, sends, interval_s))
-            else:
-                self._out.extend(self._frame(link, MessageType.NETWORK, data))
-
-    def _frame(self, link: int, kind: MessageType, data: bytes) -> list[Outgoing]:
-        known = self.proxy.links.get(link)
-        return [] if known is None else known.frame(kind, data)
+            self.proxy.relay(pdu, link, self.config.config, self.stack)
 
     def _refuse(self, link: int, error: PeerError) -> None:
         self.disconnected(link)
@@ -361,7 +332,7 @@ class Node:
                 case ControlReceived():
                     self._control(event, now_s)
                 case NetworkChanged():
-                    self._beacon_links(list(self.proxy.links))
+                    self.proxy.announce(list(self.proxy.links), stack)
                     self._events.append(event)
                 case Sent():
                     pass
@@ -468,7 +439,7 @@ class Node:
         if self.config.keys_changed:
             self.config.keys_changed = False
             self.stack.keys_changed()
-            self._beacon_links(list(self.proxy.links))
+            self.proxy.announce(list(self.proxy.links), self.stack)
         if self.config.config_changed:
             self.config.config_changed = False
             self.journal.add("config", self.config.config, before_sending=True)
@@ -525,11 +496,4 @@ class Node:
         else:
             data = beacons(self.stack) if self.config.config.beacon == ON else []
         for each in data:
-            self._out.append(Outgoing(AIR, bytes([AD_MESH_BEACON]) + each))
-
-    def _beacon_links(self, links: Sequence[int]) -> None:
-        if self.stack is None:
-            return
-        for link in links:
-            for data in beacons(self.stack):
-                self._out.extend(self._frame(link, MessageType.BEACON, data))
+            self.proxy.out.append(Outgoing(AIR, bytes([AD_MESH_BEACON]) + each))
