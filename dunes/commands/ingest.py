@@ -170,9 +170,10 @@ def lines(report: "IngestReport") -> Iterator[str]:
 
     lanes = ", ".join(f"{n:,} {name}" for name, n in report.lanes.items() if n)
     yield (
-        f"{report.accepted:,} readings into {report.table}"
+        f"{report.accepted:,} reading{'s' * (report.accepted != 1)} into {report.table}"
         + (f" ({lanes})" if lanes else "")
-        + f", {report.frames:,} frames, {show_duration(report.duration_s)}"
+        + f", {report.frames:,} frame{'s' * (report.frames != 1)}, "
+        + show_duration(report.duration_s)
     )
     if report.resumed_at is not None:
         yield f"taken up again at byte {report.resumed_at:,} of {report.source}"
