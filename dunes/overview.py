@@ -115,6 +115,7 @@ class Status:
         gateway: its name; empty if it has none yet.
         site: the simulated site in use; empty if none is up.
         link: the satellite link.
+        held_until: end of a rehearsed outage that holds the uplink; empty if there is none.
         mesh: the Bluetooth mesh.
         tables: what waits, by table.
         destinations: where it goes.
@@ -124,6 +125,7 @@ class Status:
     gateway: str
     site: str
     link: LinkPart
+    held_until: str
     mesh: MeshPart
     tables: tuple[TablePart, ...]
     destinations: tuple[DestinationPart, ...]
@@ -137,14 +139,18 @@ def look(
     Raises:
         StorageError: the buffer cannot be read.
     """
+    from dunes.uplink.hold import held
+
     site = running_site(settings.paths)
     now_us = clock.unix_us()
+    hold = held(settings.paths, now_us)
     tables, destinations = _buffer_parts(settings, site, now_us)
     return Status(
         at=rfc3339(now_us),
         gateway=_gateway(settings),
         site=site.name if site is not None else "",
         link=_link(settings, site, timeout_s),
+        held_until=rfc3339(hold.until_us) if hold is not None else "",
         mesh=MeshPart(settings["mesh.id"], NO_MESH),
         tables=tables,
         destinations=destinations,

@@ -57,6 +57,8 @@ def lines(report: "Status") -> Iterator[str]:
     if report.site:
         yield f"site         {report.site} (simulated)"
     yield f"link         {link_line(report.link)}"
+    if report.held_until:
+        yield f"uplink       held until {report.held_until} (a rehearsed outage)"
     yield f"mesh         {report.mesh.state}" + (f" ({report.mesh.id})" if report.mesh.id else "")
     if not report.tables:
         yield "queue        nothing buffered yet (dunes ingest)"
@@ -96,6 +98,8 @@ def link_line(link: "LinkPart") -> str:
         words.append(f"since {link.since}")
     if link.degraded:
         words.append("degraded: " + ", ".join(link.degraded))
+    if link.simulated:
+        words.append("(simulated)")
     return " ".join(words)
 
 

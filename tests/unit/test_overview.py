@@ -7,6 +7,7 @@ from dunes.clock import Clock
 from dunes.model import Priority
 from dunes.overview import NO_MESH, look
 from dunes.settings import load
+from dunes.uplink.hold import set_hold
 
 NOW_US = 1_800_000_000_000_000
 CLOCK = Clock(unix_us=lambda: NOW_US)
@@ -98,3 +99,9 @@ def test_a_destination_that_never_answered_waits_for_everything(settings):
         add_frames(buffer, stored=3, base_no=0, next_no=4, ts_us=NOW_US, acked=0)
     (destination,) = look(settings, timeout_s=0.5, clock=CLOCK).destinations
     assert [3] == [waiting.frames for waiting in destination.waiting]
+
+
+def test_a_rehearsed_outage_is_told_with_its_end(settings):
+    assert "" == look(settings, timeout_s=0.5, clock=CLOCK).held_until
+    set_hold(settings.paths, NOW_US - 1, NOW_US + 60_000_000, "rehearsal")
+    assert "2027-01-15T08:01:00Z" == look(settings, timeout_s=0.5, clock=CLOCK).held_until
