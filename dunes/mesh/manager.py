@@ -290,6 +290,19 @@ class Manager:
         """Send once; gives a handle that a `Sent` event repeats."""
         return self.stack.send(ToSend(dst, message.encode(), app_index, ttl=ttl, label=label))
 
+    def state(self, now_s: float) -> ManagerState:
+        """Give everything there is to keep or to export, as of now."""
+        book = self.book
+        nodes = tuple(book.nodes[unicast] for unicast in sorted(book.nodes))
+        return ManagerState(
+            self.stack.unicast,
+            self.stack.state(now_s),
+            nodes,
+            tuple(book.gone),
+            book.low,
+            book.high,
+        )
+
     def listen(self, labels: Iterable[bytes]) -> None:
         """Take what is sent to these Label UUIDs too; groups are all taken."""
         for label in labels:

@@ -259,17 +259,24 @@ class Outbox:
                 return self._seal(True, out, out.transport, out.net_index, self._take())
         if self.offline:
             return None
-        for _ in range(len(self._queue)):
+        return self._next_message(now_s) or self._seal_segment(now_s)
+
+    def _next_message(self, now_s: float) -> SealedPdu | None:
+        """Seal the first message that need not wait; those that do keep their order."""
+        waiting_on: list[_Waiting] = []
+        sealed = None
+        while self._queue and sealed is None:
             waiting = self._queue.popleft()
             if waiting.segmented and self.transfers.busy(waiting.message.dst):
-                self._queue.append(waiting)
+                waiting_on.append(waiting)
             elif not self._still_possible(waiting):
                 self.on_sent(Sent(waiting.handle, Fate.REFUSED))
             elif waiting.segmented:
-                return self._begin_transfer(waiting, now_s)
+                sealed = self._begin_transfer(waiting, now_s)
             else:
-                return self._seal_message(waiting)
-        return self._seal_segment(now_s)
+                sealed = self._seal_message(waiting)
+        self._queue.extendleft(reversed(waiting_on))
+        return sealed
 
     def _still_possible(self, waiting: _Waiting) -> bool:
         """Say whether the keys are still there: they may have gone while it waited."""

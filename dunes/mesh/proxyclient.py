@@ -116,9 +116,8 @@ class ProxyClient:
 
     def next_timer_s(self) -> float | None:
         """Say when a filter is due."""
-        return min(
-            (each.filter_due_s for each in self.links.values() if not each.ready), default=None
-        )
+        timers = (each.filter_due_s for each in self.links.values() if not each.ready)
+        return min((due_s for due_s in timers if due_s != NEVER_S), default=None)
 
     def route(self, sealed: SealedPdu) -> list[Outgoing]:
         """Give a sealed PDU to the links that lead to its destination."""

@@ -62,6 +62,8 @@ class KeyRefresh:
     round: Round = Round.DISTRIBUTE
     _todo: dict[int, deque[Message]] = field(default_factory=dict)
     _ids: dict[int, int] = field(default_factory=dict)
+    _messages: list[Message] = field(default_factory=list)
+    _seen: set[int] = field(default_factory=set)
     _events: deque[RoundDone | NodeHolds] = field(default_factory=deque)
 
     def begin(self, net_key: bytes, app_keys: dict[int, bytes] | None = None) -> None:
@@ -123,7 +125,10 @@ class KeyRefresh:
         """Go on without a node in this round."""
         self._todo.pop(unicast, None)
         self._ids.pop(unicast, None)
-        if not self._todo and self.round is not Round.DONE:
+        if self._todo or self.round is Round.DONE:
+            return
+        self._ask_new()
+        if not self._todo:
             self._advance()
 
     def next_event(self) -> RoundDone | NodeHolds | None:
@@ -145,14 +150,18 @@ class KeyRefresh:
         self._ask_all([config_keys.KeyRefreshSet(self.net_index, transition)])
 
     def _ask_all(self, messages: list[Message]) -> None:
-        members = [
-            node.unicast
-            for node in self.manager.nodes.values()
-            if node.net_index == self.net_index
-        ]
-        self._todo = {unicast: deque(messages) for unicast in members}
-        for unicast in members:
-            self._ask(unicast)
+        self._messages, self._seen = messages, set()
+        self._ask_new()
+        if not self._todo:
+            self._advance()
+
+    def _ask_new(self) -> None:
+        """Ask the nodes that were not asked in this round: also one provisioned meanwhile."""
+        for node in self.manager.nodes.values():
+            if node.net_index == self.net_index and node.unicast not in self._seen:
+                self._seen.add(node.unicast)
+                self._todo[node.unicast] = deque(self._messages)
+                self._ask(node.unicast)
 
     def _ask(self, unicast: int) -> None:
         self._ids[unicast] = self.manager.request(unicast, self._todo[unicast][0])

@@ -195,3 +195,38 @@ def test_a_node_that_is_left_out_of_a_refresh_is_locked_out(pair):
     assert pair.ask(lost, config_node.TtlGet(), tries=1) is None
     first = pair.nodes[0].core.unicast
     assert pair.ask(first, config_node.TtlGet()) is not None
+
+
+def test_a_node_that_comes_during_a_refresh_gets_the_new_key_too(pair):
+    driver = Driver(pair, KeyRefresh(pair.manager, 0))
+    pair.neighbours = []  # the second node does not hear: the first round lasts
+    driver.procedure.begin(bytes(range(16)))
+    driver.run(3.0)
+    late = pair.add()
+    node = pair.provision(late)
+    pair.proxy(late, node=node.unicast)
+    driver.run(20.0, until=NodeHolds)
+    driver.procedure.skip(pair.nodes[1].core.unicast)
+    driver.run(60.0, until=NodeHolds)
+    assert late.state.stack.keys.nets[0].new_key == bytes(range(16))
+    driver.procedure.skip(pair.nodes[1].core.unicast)
+    driver.run(60.0)
+    assert pair.ask(node.unicast, config_node.TtlGet()) is not None
+
+
+def test_an_empty_mesh_refreshes_at_once(world):
+    refresh = KeyRefresh(world.manager, 0)
+    refresh.begin(bytes(range(16)))
+    assert Round.DONE is refresh.round
+    assert bytes(range(16)) == world.manager.stack.keys.subnets[0].current.key
+
+
+def test_the_exported_state_is_the_stored_one(pair):
+    exported = pair.manager.state(pair.now_s)
+    kept = pair.gateway.state
+    assert kept.nodes == exported.nodes
+    assert kept.stack.keys == exported.stack.keys
+    assert set(kept.stack.replay) == set(exported.stack.replay)
+    assert kept.stack.seq == exported.stack.seq
+    again = Manager.start(exported, Random(1), now_s=0.0)
+    assert exported.nodes == again.state(0.0).nodes
