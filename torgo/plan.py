@@ -439,12 +439,13 @@ def _node_problems(plan: Plan, i: int, node: Node, known: set[str]) -> Iterator[
 
 
 def edges_of(links: Links, *, planned_only: bool) -> list[tuple[int, int, float]]:
-    """List links for a plan, power rounded to 0.1 dB (towards the weaker)."""
-    keep = links.rssi_dbm >= links.planned_dbm if planned_only else np.full(len(links.a), True)
-    rounded = np.floor(links.rssi_dbm[keep] * 10) / 10
+    """List links for a plan; computed power rounded to 0.1 dB (towards the weaker)."""
+    a, b, rssi = links.a, links.b, links.rssi_dbm
     if planned_only:
-        rounded = np.maximum(rounded, links.planned_dbm)
-    return list(zip(links.a[keep].tolist(), links.b[keep].tolist(), rounded.tolist(), strict=True))
+        keep = rssi >= links.planned_dbm
+        a, b = a[keep], b[keep]
+        rssi = np.maximum(np.floor(rssi[keep] * 10) / 10, links.planned_dbm)
+    return list(zip(a.tolist(), b.tolist(), rssi.tolist(), strict=True))
 
 
 def roles_of(size: int, gateways: Sequence[int], relays: int) -> list[Role]:

@@ -66,7 +66,7 @@ def explain_refusal(
     names = [station.id for station in draft.stations]
     masks, eligible = draft.graph.masks, draft.eligible
     fewest = min(((row & eligible).bit_count() for row in masks), default=0)
-    kappa, _ = vertex_connectivity(draft.graph, eligible, max(1, min(fewest, wish.redundancy)))
+    kappa, cut = vertex_connectivity(draft.graph, eligible, max(1, min(fewest, wish.redundancy)))
     reached = min(kappa, fewest)
     if wish.redundancy >= eligible.bit_count():
         reason = (
@@ -83,7 +83,7 @@ def explain_refusal(
     return Refusal(
         reason,
         reached,
-        [names[v] for v in judgement.connected.cut[:NAMED]],
+        [names[v] for v in cut[:NAMED]],
         [names[v] for v in judgement.short[:NAMED]],
         [names[v] for v in judgement.far[:NAMED]],
         round(hop_range_m, 1),

@@ -86,9 +86,15 @@ def _lines(plan: Plan, script: str, style: str, focus: int | None) -> Iterator[s
         elif kind == "t":
             yield f"<p>{escape(text)}</p>"
     yield '<h2>Legend</h2><div class="legend">'
-    for row in legend(plan, focus):
+    for row in legend(plan, None):
         if row[0] == "symbol":
             yield f'<svg viewBox="-13 -9 26 18">{row[1]}</svg><span>{escape(row[2])}</span>'
+    yield '<svg viewBox="-13 -9 26 18"><circle class="leaf lost" r="4"/></svg><span>cut off</span>'
+    yield '<svg viewBox="-13 -9 26 18"><circle class="relay down" r="6"/></svg><span>down</span>'
+    for n in range(plan.request.redundancy):
+        dash = f'stroke="{PATH_COLORS[n % 8]}" stroke-dasharray="{PATH_DASHES[n % 8]}"'
+        yield f'<svg viewBox="-13 -9 26 18"><path class="path" d="M-11 0H11" {dash}/></svg>'
+        yield f"<span>way {n + 1} of the chosen node</span>"
     yield "</div><h2>Leans on these assumptions</h2><table>"
     for one in plan.assumptions:
         yield (

@@ -358,6 +358,8 @@ def _panel_rows(plan: Plan, focus: int | None) -> Iterator[Sequence[str]]:
     yield from figures(plan)
     yield "gap", ""
     yield from legend(plan, focus)
+    if plan.site.positions == "drawn":
+        yield "s", "positions are unknown: drawn so that neighbours lie together"
     yield "gap", ""
     yield "h", "Leans on these assumptions"
     for one in plan.assumptions:
@@ -375,8 +377,10 @@ def figures(plan: Plan) -> Iterator[Sequence[str]]:
     yield "h", "What it is"
     yield (
         "t",
-        (f"{len(plan.nodes)} nodes: {len(plan.gateways)} gateways, {relays} relays, "
-        f"{leaves} leaves"),
+        (
+            f"{len(plan.nodes)} nodes: {len(plan.gateways)} gateways, {relays} relays, "
+            f"{leaves} leaves"
+        ),
     )
     least = plan.search.at_least
     fewest = "the fewest possible" if least >= proof.relays else f"at least {least} are needed"
@@ -398,13 +402,17 @@ def figures(plan: Plan) -> Iterator[Sequence[str]]:
     yield "h", "How it is to be run"
     yield (
         "t",
-        (f"TTL {plan.nodes[0].ttl}, {plan.stack.network_transmissions} transmissions by the "
-        f"source, {plan.stack.relay_transmissions} by each relay"),
+        (
+            f"TTL {plan.nodes[0].ttl}, {plan.stack.network_transmissions} transmissions by the "
+            f"source, {plan.stack.relay_transmissions} by each relay"
+        ),
     )
     yield (
         "t",
-        (f"each node reports every {pace.publish_period_s:g} s: "
-        f"{pace.telemetry_msg_per_s:.3g} messages/s in all"),
+        (
+            f"each node reports every {pace.publish_period_s:g} s: "
+            f"{pace.telemetry_msg_per_s:.3g} messages/s in all"
+        ),
     )
     yield "t", f"1 % is lost from {pace.knee_msg_per_s:.3g} messages/s on ({pace.knee_by})"
 
@@ -458,5 +466,3 @@ def legend(plan: Plan, focus: int | None) -> Iterator[Sequence[str]]:
                 f"way {n + 1} of {count} of {plan.nodes[focus].id}" if n == 0 else f"way {n + 1}"
             )
             yield "symbol", line, label
-    if plan.site.positions == "drawn":
-        yield "s", "positions are unknown: drawn so that neighbours lie together"
