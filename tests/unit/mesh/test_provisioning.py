@@ -124,6 +124,34 @@ def test_confirmations_are_the_published_ones(case):
         assert text == parse_provisioning(unhex(text)).encode().hex(), name
 
 
+def test_keys_and_data_are_the_published_ones():
+    (case,) = vectors("provisioning_data")
+    given, out = case["in"], case["out"]
+    (before,) = [
+        each["in"]
+        for each in vectors("provisioning")
+        if each["id"] == given["confirmation_vector"]
+    ]
+    session = Session(
+        Algorithm.CMAC,
+        unhex(before["confirmation_inputs"]),
+        unhex(before["ecdh_secret"]),
+        unhex(before["auth_value"]),
+    )
+    keys = session.keys(unhex(before["random_provisioner"]), unhex(before["random_device"]))
+    assert [out["session_key"], out["session_nonce"], out["device_key"]] == [
+        keys.session_key.hex(),
+        keys.nonce.hex(),
+        keys.device_key.hex(),
+    ]
+    numbers = (int(given[name], 16) for name in ("net_key_index", "iv_index", "unicast"))
+    index, iv_index, unicast = numbers
+    grant = Grant(unhex(given["net_key"]), index, False, False, iv_index, unicast)
+    assert out["data"] == grant.encode().hex()
+    assert out["sealed"] == keys.seal(grant).hex()
+    assert grant == keys.open(unhex(out["sealed"]), 1)
+
+
 def test_the_published_public_key_pdu_is_cut_as_published():
     (case,) = vectors("pb_gatt_sar")
     given, out = case["in"], case["out"]
