@@ -3,8 +3,9 @@
 Changed: byte order mark and CR go; rulers, front matter and headings lose trailing
 blanks; known sections get their usual spelling; times, versions and words that YAML
 readers disagree about are quoted; the file ends with one line end. Nothing else:
-not the order of keys, not comments, not the inside of a fence, not History. A
-document that would read differently afterwards is refused.
+not the order of keys, not comments, not the inside of a fence, not front matter that
+stands deeper in the text, not History. A document that would read differently
+afterwards is refused.
 """
 
 import re
@@ -64,6 +65,8 @@ Edit = tuple[int, int, str]
 def _quotes(document: Document) -> list[Edit]:
     """Quote plain scalars whose meaning depends on the reader."""
     edits: list[Edit] = []
+    if document.embedded:
+        return edits
     loose = set(document.tree.loose)
     for path, index in document.tree.values.items():
         value: Any = document.front
@@ -110,7 +113,7 @@ def _trimmed(document: Document) -> str:
     """Give LF line ends, a trimmed front matter, one line end at the end."""
     lines = document.lines
     in_front = range(0)
-    if document.front is not None:
+    if document.front is not None and not document.embedded:
         first = lines.number_at(document.front_start) - 1
         last = lines.number_at(max(document.body_start - 1, 0))
         in_front = range(first, last + 1)

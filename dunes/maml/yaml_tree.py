@@ -61,7 +61,8 @@ class YamlTree:
         value: the root; partial if a fault was fatal, None if there is nothing.
         keys: index of the key of each mapping entry, by path.
         values: index of each value, by path.
-        written: the text as written of each plain scalar that did not become text.
+        written: the text as written of each plain scalar that did not become text, or that
+            is in `loose`.
         loose: paths of text that YAML 1.1 readers take for a truth value or a number.
         faults: what is wrong.
     """
@@ -193,7 +194,7 @@ class _Builder:
         path = self.place(value, event)
         if path and isinstance(path[-1], str) and path[-1].endswith("version"):
             self.put(path, text)
-        elif value is not text:
+        elif value is not text or loose:
             self.tree.written[path] = text
         if loose:
             self.tree.loose.append(path)

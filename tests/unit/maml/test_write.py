@@ -226,6 +226,8 @@ PIECES = st.sampled_from(
         "  ",
         "no",
         "1:30",
+        "[a, 012]",
+        "{x: 1:30}",
         "\ufeff",
         "\u202e",
         "\x00",
@@ -266,6 +268,20 @@ def exercise(data):
     assert laid_out == format_document(laid_out)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "---\n[a, 012]\n---\n",
+        "---\ntype: a\ntype: {x: 1:30}\n---\n",
+        "---\nmaml_version: 1\nmaml_version: [no, 012]\n---\n",
+        'x\n```yaml\n---\nmaml_version: 1.0\nat: 2026-01-05 \nq: "2\t\n  b"\n---\n```\n',
+        "x\n\n---\nmaml_version: 1.0\nid: no  \n---\n## intent\ny\n",
+    ],
+)
+def test_what_a_long_fuzzing_run_found(text):
+    exercise(text.encode())
+
+
 @settings(max_examples=400, deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_give_a_document_or_an_error(data):
@@ -284,5 +300,6 @@ def test_a_mutated_document_gives_a_document_or_an_error(name, data):
     raw = bytearray((VECTORS / name).read_bytes()[:2000])
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(raw) - 1))
-        raw[at : at + data.draw(st.integers(0, 8))] = data.draw(st.binary(max_size=8))
+        new = data.draw(st.binary(max_size=8) | PIECES.map(str.encode))
+        raw[at : at + data.draw(st.integers(0, 8))] = new
     exercise(bytes(raw))
