@@ -154,9 +154,11 @@ def _csv(screen: Screen, answer: "Answer") -> None:
     writer = csv.DictWriter(screen.stdout, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
     for found in answer.readings:
-        row = _row(found)
-        row["value"] = str(row["value"]).lower() if row["value"] in (True, False) else row["value"]
-        writer.writerow(row)
+        cells = {
+            name: str(value).lower() if isinstance(value, bool) else value
+            for name, value in _row(found).items()
+        }
+        writer.writerow(cells)
     screen.stdout.flush()
 
 
