@@ -29,6 +29,9 @@ COMMANDS: dict[str, Entry] = {
         "dunes_mcp.cli:app",
         "Connect a gateway to its ground station, and bring its readings there once each.",
     ),
+    "torgo": Entry(
+        "torgo.cli:app", "Design Bluetooth meshes that survive losses, prove it, and draw them."
+    ),
     "status": Entry(
         "dunes.commands.status:status",
         "Say how things stand: link, mesh, what is queued, what was delivered.",

@@ -48,7 +48,12 @@ def heavy(modules):
     return sorted(HEAVY.intersection(module.partition(".")[0] for module in modules))
 
 
-TARGETS = {"dunes": "dunes.cli:app", "mcp": "dunes_mcp.cli:app"}
+TARGETS = {
+    "dunes": "dunes.cli:app",
+    "mcp": "dunes_mcp.cli:app",
+    "torgo": "torgo.cli:app",
+    "qiskit": "dunes.keygen_cli:app",
+}
 
 
 @pytest.mark.parametrize("prog", sorted(TARGETS))
