@@ -55,6 +55,11 @@ SETTLED_S = 10.0
 """After the last frame gave way: how long before the buffer counts as having room; and how
 often the reserve is tried again."""
 
+SEAL_EPOCH_S = 3600.0
+"""A long-lived writer takes a new secret so often, and whoever is trusted by then."""
+SEAL_AGAIN_S = 60.0
+"""While nothing is sealed: how often it is asked whether there is somebody to seal to."""
+
 SealerFactory = Callable[[Stream], Sealer | None]
 
 _K, _L, _S = schema.key_record.c, schema.lane.c, schema.stream.c
@@ -198,6 +203,7 @@ class Appender:
         self._unsaved_refusals = dict.fromkeys(map(int, Priority), 0)
         self._signed_s = dict.fromkeys(map(int, Priority), self._now_s() - CADENCE_S)
         self._unsigned: set[int] = set()
+        self._renew_s = self._now_s()
         self._retry_s = self._evicted_s = self._reserve_s = 0.0
         self._reserve_gone = False
         self._room_bytes = 0  # what dropped frames made room for, on a full disk
@@ -457,7 +463,13 @@ class Appender:
         What is known from the last commit still holds where nobody else wrote since.
         """
         version = data_version(connection)
-        if version is not None and version == self._version and self._stream is not None:
+        renew = self._make_sealer is not None and self._now_s() >= self._renew_s
+        if (
+            version is not None
+            and version == self._version
+            and self._stream is not None
+            and not renew
+        ):
             return self._stream
         self._lanes.clear()
         row = _NEWEST(connection, of_gateway=self.buffer.gateway, of_table=self.table).first()
@@ -465,9 +477,11 @@ class Appender:
             stream = self.buffer.writing_stream(connection, self.table)
         else:
             stream = Stream(*row)
-        if self._stream is None or self._stream != stream:
+        if renew or self._stream != stream:
             self._stream = stream
             self._sealer = None if self._make_sealer is None else self._make_sealer(stream)
+            wait_s = SEAL_AGAIN_S if self._sealer is None else SEAL_EPOCH_S
+            self._renew_s = self._now_s() + wait_s
         if self._sealer is not None:
             self._keep_key(connection, stream, self._sealer)
         self._version = version

@@ -23,6 +23,7 @@ from dunes.crypto.identity import (
     public_documents,
 )
 from dunes.crypto.truststore import Role, TrustStore
+from dunes.crypto.xwing import Recipient
 from dunes.settings import Settings
 
 
@@ -71,23 +72,26 @@ class Keyring:
     @property
     def seals(self) -> bool:
         """Whether frames that are written now are sealed."""
-        return self.identity is not None and bool(self._ground_stations())
+        return self.identity is not None and bool(self._ground_stations(self.identity))
 
-    def _ground_stations(self) -> list[str]:
-        return sorted(self.trusted.recipients(SYSTEM_CLOCK.unix_us(), Role.GROUND_STATION))
+    def _ground_stations(self, identity: Identity) -> list[Recipient]:
+        """Give whom to seal to, besides ourselves."""
+        found = self.trusted.recipients(SYSTEM_CLOCK.unix_us(), Role.GROUND_STATION)
+        return [recipient for kid, recipient in found.items() if kid != identity.kid]
 
     def make_sealer(self, stream: Stream) -> Sealer | None:
         """Begin a seal epoch for a stream; None if nothing is sealed."""
         if self.identity is None:
             return None
-        now_us = SYSTEM_CLOCK.unix_us()
-        stations = self.trusted.recipients(now_us, Role.GROUND_STATION)
-        stations.pop(self.identity.kid, None)
+        stations = self._ground_stations(self.identity)
         if not stations:
             return None
-        recipients = [self.identity.recipient.public, *stations.values()]
         return FrameSealer.new(
-            recipients, self.identity.signing, stream.table, urandom(SECRET_BYTES), now_us
+            [self.identity.recipient.public, *stations],
+            self.identity.signing,
+            stream.table,
+            urandom(SECRET_BYTES),
+            SYSTEM_CLOCK.unix_us(),
         )
 
     def opener_for(self, buffer: Buffer) -> Callable[[Stream], Opener | None]:

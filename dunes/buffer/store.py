@@ -18,7 +18,7 @@ from dunes.buffer.schema import stream as stream_table
 from dunes.buffer.statements import Prepared
 from dunes.clock import SYSTEM_CLOCK, Clock
 from dunes.errors import LocalError, NotFound
-from dunes.model import Priority, check_name, table_name, unknown_table
+from dunes.model import GUIDE_TABLES, Priority, check_name, table_name, unknown_table
 
 if TYPE_CHECKING:
     from dunes.settings import Settings
@@ -225,14 +225,16 @@ class Buffer:
     def need_table(self, name: str) -> str:
         """Fold a table's or buffer's name, and make sure that it exists.
 
+        The guide's tables exist from the start, empty.
+
         Raises:
             NotFound: it does not; the hint has the nearest that do.
             DataError: nothing that could be a table's name.
         """
         known = self.tables()
         folded = table_name(name)
-        if folded not in known:
-            raise unknown_table(name, known)
+        if folded not in known and folded not in GUIDE_TABLES:
+            raise unknown_table(name, sorted({*known, *GUIDE_TABLES}))
         return folded
 
     def streams(self, table: str | None = None, gateway: str | None = None) -> list[Stream]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import os
 from dataclasses import replace
 
 import pytest
@@ -228,6 +229,31 @@ def test_sealed_frames_open_with_the_stored_key_record(buffer, key, fill, readin
     assert 2 == len({frame.header.salt for frame in frames})
     opened = [x for frame in frames for x in open_readings(frame, opener)]
     assert [reading(i) for i in range(20)] == opened
+
+
+def test_a_long_lived_writer_takes_a_new_secret_and_whoever_is_trusted_by_then(
+    buffer, key, fill, time
+):
+    recipient = RecipientKey.from_xwing_seed("ab" * 16, bytes(32))
+    trusted = []
+
+    def make_sealer(stream):
+        if not trusted:
+            return None
+        return FrameSealer.new(trusted, key, stream.table, os.urandom(32), 1)
+
+    appender = Appender(buffer, "lunar_telemetry", make_sealer=make_sealer)
+    fill(appender, 10)
+    trusted.append(recipient.public)
+    time.sleep(61)
+    fill(appender, 20)
+    time.sleep(3601)
+    fill(appender, 10)
+    ids = [frame.header.key_id for frame in frames_of(buffer)]
+    assert bytes(8) == ids[0]
+    assert ids[1] == ids[2] != ids[3]
+    with buffer.reading() as connection:
+        assert {ids[1], ids[3]} == {key_id for key_id, _ in key_records(connection, 1)}
 
 
 # -- cursors -------------------------------------------------------------------------
