@@ -115,7 +115,8 @@ class Reassembler:
                 transfer.ack_at_s = now_s + self.settings.ack_delay_s(segment.seg_n)
             return None
         transfer.parts[segment.seg_o] = segment.part
-        transfer.pdu = pdu
+        if pdu.seq > transfer.pdu.seq:
+            transfer.pdu = pdu  # its SEQ goes into the replay list: the highest, not the last
         transfer.ack_at_s = now_s + self.settings.ack_delay_s(segment.seg_n)
         if len(transfer.parts) <= segment.seg_n:
             return None

@@ -132,8 +132,13 @@ class IvIndex:
         return self.updating and due and self.end_update(now_s, busy=busy)
 
     def next_timer_s(self) -> float | None:
-        """Say when an update in progress ends by itself."""
-        return self.since_s + STATE_MAX_S if self.updating else None
+        """Say when an update in progress ends by itself; None while segments hold it up."""
+        return self.since_s + STATE_MAX_S if self.updating and not self._ending else None
+
+    @property
+    def ending(self) -> bool:
+        """Say whether the end of an update waits for segments."""
+        return self._ending
 
     def _recover(self, seen: NetworkState, now_s: float) -> bool:
         if self.recovered_at_s is not None and now_s - self.recovered_at_s < RECOVERY_MIN_S:

@@ -206,7 +206,9 @@ class Manager:
 
     def next_timer_s(self) -> float | None:
         """Say when `handle_timer` has something to do."""
-        timers = [self.stack.next_timer_s(), self.requests.next_timer_s()]
+        timers = [self.stack.next_timer_s()]
+        if not self.stack.outbox.offline:
+            timers.append(self.requests.next_timer_s())
         timers += [self.provisionings.next_timer_s(), self.proxies.next_timer_s()]
         timers += [gatt.reassembler.next_timer_s() for _, gatt in self._gatt_links()]
         return min((each for each in timers if each is not None), default=None)

@@ -187,10 +187,10 @@ class Node:
         timers = [device.next_timer_s() for device in self._devices.values()]
         timers += [each.reassembler.next_timer_s() for each in self.proxy.links.values()]
         timers += [self._beacon_due_s, self.publisher.next_timer_s()]
-        for servers in self._dispatcher.elements:
-            timers += [server.next_timer_s() for server in servers]
         if self.stack is not None:
             timers.append(self.stack.next_timer_s())
+            for servers in self._dispatcher.elements:
+                timers += [server.next_timer_s() for server in servers]
         return min((each for each in timers if each is not None), default=None)
 
     def handle_timer(self, now_s: float) -> None:

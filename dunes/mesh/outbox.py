@@ -207,6 +207,15 @@ class Outbox:
         return len(self._queue)
 
     @property
+    def able(self) -> bool:
+        """Say whether a message could leave now: a bearer, a stored SEQ, nothing to store."""
+        return not self.offline and not self.journal.blocked and bool(self.sequence.usable)
+
+    def next_timer_s(self) -> float | None:
+        """Say when a segment is due; None while none could leave."""
+        return self.transfers.next_timer_s() if self.able else None
+
+    @property
     def idle(self) -> bool:
         """Say whether nothing waits and no segments are out."""
         return not self._queue and not self._control and not self.transfers.active
@@ -214,7 +223,7 @@ class Outbox:
     def pdus_to_send(self, now_s: float) -> list[SealedPdu]:
         """Give the sealed PDUs that are due; fewer while SEQ waits to be stored."""
         out: list[SealedPdu] = []
-        while not self.journal.blocked and self.sequence.next < self.sequence.limit:
+        while not self.journal.blocked and self.sequence.usable:
             sealed = self._next(now_s)
             if sealed is None:
                 break

@@ -65,6 +65,11 @@ class Sequence:
         return self.next - 1
 
     @property
+    def usable(self) -> int:
+        """Count the stored numbers that are left."""
+        return self.limit - self.next
+
+    @property
     def left(self) -> int:
         """Count the numbers until the end of all."""
         return SEQ_END - self.next

@@ -314,6 +314,8 @@ class Stack:
                 due.ack, src=due.src, dst=due.dst, net_index=due.net_index, ttl=due.ttl
             )
         self._begin_update_if_needed(now_s)
+        if self.iv.ending:
+            self._moved(self.iv.handle_timer(now_s, busy=self.busy), now_s)
         return self.outbox.pdus_to_send(now_s)
 
     def stored(self, ticket: int) -> None:
@@ -326,7 +328,7 @@ class Stack:
         """Say when `handle_timer` and `pdus_to_send` have something to do."""
         timers = (
             self.reassembler.next_timer_s(),
-            self.outbox.transfers.next_timer_s(),
+            self.outbox.next_timer_s(),
             self.iv.next_timer_s(),
         )
         return min((each for each in timers if each is not None), default=None)

@@ -72,7 +72,8 @@ class Store:
 
     Attributes:
         ticket: rises by one.
-        changes: records; each replaces the one of its kind (and of its `src`, `unicast`).
+        changes: records, in order; each replaces the one of its kind (and of its `src`,
+            `unicast`), as `NodeState.updated` and `ManagerState.updated` show.
         before_sending: nothing is sent until they are stored.
     """
 

@@ -168,14 +168,19 @@ class World:
 
     def run(self, seconds, until=None):
         end_s = self.now_s + seconds
-        self.settle()
+        sides = [self.gateway, *self.nodes]
+        self.wake(sides)
         while self.now_s < end_s and not (until and until()):
-            timers = [side.core.next_timer_s() for side in [self.gateway, *self.nodes]]
+            timers = [side.core.next_timer_s() for side in sides]
             due_s = min((each for each in timers if each is not None), default=end_s)
-            self.now_s = min(max(due_s, self.now_s + 1e-3), end_s)
-            for side in [self.gateway, *self.nodes]:
-                side.core.handle_timer(self.now_s)
-            self.settle()
+            assert due_s > self.now_s, "a host that obeys its timers spins"
+            self.now_s = min(due_s, end_s)
+            self.wake(sides)
+
+    def wake(self, sides):
+        for side in sides:
+            side.core.handle_timer(self.now_s)
+        self.settle()
 
     def provision(self, side, **more):
         link = self.connect(side)

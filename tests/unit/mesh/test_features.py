@@ -261,3 +261,42 @@ def test_an_unprovisioned_device_says_so_on_the_air(world):
     side.core.handle_timer(0.0)
     (out,) = side.core.pdus_to_send(0.0)
     assert (AIR, b"\x2b\x00" + side.core.description.uuid + b"\x00\x20") == (out.link, out.data)
+
+
+def test_a_gateway_may_begin_and_end_an_iv_update(pair):
+    assert pair.manager.stack.begin_iv_update(pair.now_s)
+    pair.run(15.0)
+    states = [(side.core.stack.iv.index, side.core.stack.iv.updating) for side in pair.nodes]
+    assert [(1, True)] * 2 == states
+    pair.now_s += 97 * HOUR_S
+    pair.run(1.0)
+    assert pair.manager.stack.end_iv_update(pair.now_s)
+    pair.run(15.0)
+    states = [(side.core.stack.iv.index, side.core.stack.iv.updating) for side in pair.nodes]
+    assert [(1, False)] * 2 == states
+    far = pair.nodes[1].core.unicast
+    assert generic.OnOffStatus(0) == pair.ask(far, generic.OnOffGet(), app_index=0)
+
+
+def test_an_update_waits_for_segments_that_are_out(pair):
+    stack = pair.manager.stack
+    assert stack.begin_iv_update(pair.now_s)
+    pair.run(15.0)
+    pair.now_s += 97 * HOUR_S
+    pair.run(1.0)
+    far = pair.nodes[1].core.unicast
+    handle = stack.send(Message(far, b"\x52" + bytes(100), 0))
+    pair.step()
+    assert not stack.end_iv_update(pair.now_s)
+    pair.run(10.0)
+    assert not stack.iv.updating
+    assert [Fate.DELIVERED] == [
+        sent.fate for sent in pair.gateway.of(Sent) if sent.handle == handle
+    ]
+
+
+def test_an_alert_of_a_device_without_a_network_does_not_spin(world):
+    side = world.add()
+    side.server("HabitatServer").report(4, 18.0, 0.0, alert=True)
+    world.run(30.0)
+    assert world.now_s == 30.0
