@@ -71,6 +71,9 @@ TABLE_ENDINGS = {"data": "telemetry"}
 KEPT_TABLES = frozenset({"iot_data", "vitals_data", "mesh_data"})
 """Tables whose own name ends in `data`; their buffers are `iot-data` and so on."""
 
+GUIDE_TABLES = KEPT_TABLES | {"lunar_telemetry", "mars_telemetry", "rover_telemetry"}
+"""Tables that the guide names: known before anything is in them, as runbooks sync them."""
+
 
 def table_name(name: str) -> str:
     """Fold any spelling of a buffer or table to the table's one name.

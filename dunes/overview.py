@@ -55,7 +55,8 @@ class LanePart:
         readings: how many are stored here, over all epochs.
         frames: the frames that hold them.
         size_bytes: what those take.
-        oldest_age_s: age of the oldest reading; null if there is none.
+        oldest_age_s: age of the oldest reading; null if there is none, 0 if its clock is
+            ahead of ours.
         dropped_readings: given up when the buffer was full, since ever.
         refused_readings: never taken, for want of room, since ever.
     """
@@ -260,7 +261,7 @@ def _lanes(
                 readings=sum(lane.msgs for lane in lanes),
                 frames=sum(lane.frames for lane in lanes),
                 size_bytes=sum(lane.size_bytes for lane in lanes),
-                oldest_age_s=(now_us - min(begun)) / US_PER_S if begun else None,
+                oldest_age_s=max(0.0, (now_us - min(begun)) / US_PER_S) if begun else None,
                 dropped_readings=sum(lane.dropped_msgs for lane in lanes),
                 refused_readings=sum(lane.refused_msgs for lane in lanes),
             )

@@ -130,7 +130,7 @@ def lines(report: "VerifyReport") -> Iterator[str]:
     yield f"checked: {', '.join(report.levels)}"
     sealed = {"all": "sealed", "some": "some frames are not sealed", "none": "not sealed"}
     version = f"; SQLite {report.sqlite_version}" if report.sqlite_version else ""
-    yield f"content: {sealed[report.sealed]}{version}"
+    yield f"content: {sealed[report.sealed] if report.frames else 'none stored'}{version}"
     yield from _lane_lines(report.lanes)
     for finding in report.findings[:FINDINGS_SHOWN]:
         yield from _finding_lines(finding)

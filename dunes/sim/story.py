@@ -38,7 +38,7 @@ STORIES: dict[str, tuple[Line, ...]] = {
         Line("dunes markup-generate --input lunar-config.maml", needs="lunar-config.maml"),
         Line("dunes ingest --table lunar_telemetry sensor-data.json", needs="sensor-data.json"),
         Line("dunes starlink-status"),
-        Line(f"{OUTAGE} --duration 10m --speed 60", timeout_s=240.0),
+        Line(f"{OUTAGE} --duration 10m --speed 120", timeout_s=240.0),
         Line("dunes check-buffer --table lunar_telemetry"),
         Line("mcp sync --buffer lunar-data --destination earth-gs", timeout_s=90.0),
         Line("mcp ground-station verify --table lunar_telemetry --data {ground}"),

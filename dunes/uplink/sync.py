@@ -434,7 +434,7 @@ def open_sync(
             hint="mcp init, or: dunes init-starlink --api-key-file FILE",
             code="no-api-key",
         ) from e
-    buffer = open_buffer(settings, gateway, create=False)
+    buffer = open_buffer(settings, gateway)
     try:
         folded = buffer.need_table(table)
         key = pinned_key(settings.paths, target)
