@@ -1,7 +1,7 @@
 """`dunes apply-config`: the guide's config.maml into the gateway's settings."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,7 +77,10 @@ def apply_config(
     changes = {row.setting: value for row, value in rows if row.state == "set"}
     if changes and not dry_run:
         hidden = set(write_profile(settings, changes))
-        rows = [(_outranked(row) if row.setting in hidden else row, v) for row, v in rows]
+        rows = [
+            (replace(row, state="outranked") if row.setting in hidden else row, value)
+            for row, value in rows
+        ]
     report = ApplyReport(
         str(file),
         str(profile_path(settings.paths)),
@@ -133,10 +136,6 @@ def _rows(document: "Document", settings: "Settings") -> list[tuple[AppliedRow, 
         for key, written, line in read_unknown(document)
     ]
     return sorted(rows, key=lambda each: each[0].line)
-
-
-def _outranked(row: AppliedRow) -> AppliedRow:
-    return AppliedRow(row.key, row.written, row.line, row.setting, row.value, "outranked")
 
 
 def lines(report: ApplyReport) -> Iterator[str]:

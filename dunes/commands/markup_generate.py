@@ -123,6 +123,8 @@ def markup_generate(
     ] = False,
 ) -> int:
     """Make a .mu receipt of a file or table: mirror, digests, signature, log entry."""
+    from uuid import uuid4
+
     from dunes.clock import SYSTEM_CLOCK
     from dunes.mu.receipt import draft
     from dunes.settings import load
@@ -145,7 +147,7 @@ def markup_generate(
         source.data,
         name=source.name,
         at=SYSTEM_CLOCK.now(),
-        uuid=_new_uuid(),
+        uuid=uuid4(),
         tool=f"dunes-mcp/{__version__}",
         kind=type_,
         more=source.more or None,
@@ -218,12 +220,6 @@ def _check_source(path: Path, data: bytes) -> None:
     if fault is not None:
         line, column = Lines(text).position(fault[1])
         raise DataError(f"{path}:{line}:{column}: {fault[0]}", hint=hint, code="bad-input")
-
-
-def _new_uuid() -> Any:
-    from uuid import uuid4
-
-    return uuid4()
 
 
 def _existing(

@@ -1,7 +1,7 @@
-"""Merkle trees as RFC 9162 hashes them (section 2.1): roots, inclusion proofs.
+"""Merkle trees as RFC 9162 hashes them (section 2.1): roots, and whether a proof is one.
 
 leaf = SHA-256(00 ‖ data), node = SHA-256(01 ‖ left ‖ right), split at the largest power
-of two below n, empty tree = SHA-256(""). Pure.
+of two below n, empty tree = SHA-256(""). Proofs are made in `dunes.mu.tree`. Pure.
 """
 
 import hashlib
@@ -35,26 +35,6 @@ def root_of_leaves(leaves: Sequence[bytes]) -> bytes:
 def root(entries: Iterable[bytes]) -> bytes:
     """Compute the root over entries."""
     return root_of_leaves([leaf_hash(entry) for entry in entries])
-
-
-def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
-    """Give the sibling hashes from a leaf up to the root (RFC 9162, 2.1.3.1).
-
-    Args:
-        leaves: all leaf hashes.
-        index: which one is proved, from 0.
-    """
-    if not 0 <= index < len(leaves):
-        raise IndexError(f"no leaf {index} in a tree of {len(leaves)}")
-    proof, row, at = [], list(leaves), index
-    while len(row) > 1:
-        sibling = at ^ 1
-        if sibling < len(row):
-            proof.append(row[sibling])
-        odd = [row[-1]] if len(row) % 2 else []
-        row = [node_hash(row[i], row[i + 1]) for i in range(0, len(row) - 1, 2)] + odd
-        at //= 2
-    return proof
 
 
 def is_included(

@@ -11,8 +11,6 @@ their IVs differ.
 """
 
 import base64
-import binascii
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -44,7 +42,6 @@ PrivateKey = (
     | mlkem.MLKEM768PrivateKey
     | x25519.X25519PrivateKey
 )
-_PEM = re.compile(rb"-----BEGIN ([A-Z ]+)-----\s+([A-Za-z0-9+/=\s]+)-----END \1-----")
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,23 +216,6 @@ def pem(der: bytes, label: str = LABEL) -> str:
     text = base64.b64encode(der).decode("ascii")
     lines = "\n".join(text[i : i + 64] for i in range(0, len(text), 64))
     return f"-----BEGIN {label}-----\n{lines}\n-----END {label}-----\n"
-
-
-def unpem(text: bytes) -> tuple[str, bytes]:
-    """Read one PEM block: its label and its DER.
-
-    Raises:
-        BadKeyFile: not exactly one block.
-    """
-    found = _PEM.fullmatch(text.strip()) if len(text) <= 2 * DER_MAX_BYTES else None
-    try:
-        if found is None:
-            raise BadKeyFile("this is not one PEM block")
-        return found[1].decode("ascii"), base64.b64decode(
-            b"".join(found[2].split()), validate=True
-        )
-    except binascii.Error as e:
-        raise BadKeyFile("a PEM block that is not base64") from e
 
 
 def _tlv(tag: int, body: bytes) -> bytes:

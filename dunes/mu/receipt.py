@@ -24,7 +24,7 @@ from the end, as a source may hold the marker; base64 cannot hold `-->`.
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -140,21 +140,7 @@ def sealed(
         log_index: the index that the envelope will have in the log.
         log_origin: the name of that log.
     """
-    s = made.statement
-    statement = Statement(
-        s.source_name,
-        s.source_sha256,
-        s.kind,
-        s.issued_at,
-        s.tool,
-        s.document_length,
-        s.document_sha256,
-        s.mirror_length,
-        s.mirror_sha256,
-        log_index,
-        log_origin,
-        s.more,
-    )
+    statement = replace(made.statement, log_index=log_index, log_origin=log_origin)
     envelope = seal(statement.encode(), INTOTO_TYPE, signer)
     head = b'{"offset":%d,"dsse":' % len(made.document)
     return made.document + TRAILER_OPEN + head + envelope + b"} -->\n", envelope

@@ -18,10 +18,11 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from dunes.crypto.errors import BadKeyFile, BadSignature, WrongPassphrase
-from dunes.crypto.pkcs8 import unlock, unpem
+from dunes.crypto.pkcs8 import unlock
 from dunes.crypto.signing import SigningKey, VerifyKey
 from dunes.crypto.xwing import RecipientKey
 from dunes.errors import LocalError
+from dunes.maml.pem import pem_blocks
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "crypto"
 KID = "0" * 32
@@ -244,12 +245,12 @@ def test_what_the_openssl_command_made(case):
         key = SigningKey.from_seed(h(case["mldsa65_seed"])).public
         key.verify(h(case["sig"]), h(case["msg"]), case["context"].encode())
     elif case["kind"] == "openssl-pbes2-scrypt":
-        label, der = unpem(case["pem"].encode())
-        assert "ENCRYPTED PRIVATE KEY" == label
-        [loaded] = unlock([der], case["password"].encode())
+        [block] = pem_blocks(case["pem"])
+        assert "ENCRYPTED PRIVATE KEY" == block.label
+        [loaded] = unlock([block.der], case["password"].encode())
         assert case["secret"] == loaded.private_bytes_raw().hex()
         with pytest.raises(WrongPassphrase):
-            unlock([der], b"another")
+            unlock([block.der], b"another")
     else:
         with pytest.raises(ValueError, match=r"."):
             serialization.load_pem_private_key(case["pem"].encode(), None)
