@@ -386,7 +386,7 @@ def decode_plan(data: bytes, where: str) -> Plan:
         raise BadPlan(f"{where}: schema is {str(schema)[:40]!r}, not {SCHEMA!r}", hint=hint)
     try:
         plan = msgspec.json.decode(data, type=Plan)
-    except msgspec.ValidationError as e:
+    except (msgspec.DecodeError, UnicodeDecodeError) as e:
         raise BadPlan(f"{where}: {e}", hint=hint) from e
     problem = next(contradictions(plan), None)
     if problem:
