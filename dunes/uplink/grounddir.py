@@ -2,7 +2,8 @@
 
 ground.db        frames, heads, receipts, the enrolment list
 keys/            the station's identity: it signs receipts
-station.pub.pem  its public key, for `mcp init --ground-key`
+station.pub.maml its public key document, for `mcp init --ground-key`
+station.pub.pem  the signing key alone, as PEM
 tls/             a certificate and key of its own, where none is given
 ground.lock      held while a station runs
 rejected/        frames that contradicted what was stored, as they came

@@ -266,7 +266,7 @@ def _given_key(wanted: Wanted, report: InitReport) -> PublicKey | None:
     if given.key.kid == report.kid:
         raise UsageError(
             f"{wanted.ground_key} is this gateway's own key",
-            hint="the ground station's is station.pub.pem in its --data directory",
+            hint="the ground station's is station.pub.maml in its --data directory",
         )
     return given
 
@@ -302,6 +302,11 @@ def _join(
         if given.document:
             store = TrustStore.at(settings.paths)
             store.add(given.document, [Role.GROUND_STATION], _now_us())
+        else:
+            report.notes.append(
+                f"a PEM file says nothing of whom to seal to: readings for {name} stay in clear; "
+                "with its station.pub.maml as --ground-key they are sealed"
+            )
         row.station, row.key = given.key.kid, "given"
     elif (known := pinned_key(settings.paths, target)) is not None:
         row.station, row.key = known.kid, "kept"
@@ -325,7 +330,10 @@ def _join_site(
         new = enroll(data, gateway, pem.decode("ascii"), api_key)
     except AlreadyEnrolled as e:
         raise Denied(
-            e.message, hint=f"mcp ground-station revoke {gateway} --data {data}", code=e.code
+            e.message,
+            hint="after dunes keys rotate: mcp sync shows it the new key; else: "
+            f"mcp ground-station revoke {gateway} --data {data}",
+            code=e.code,
         ) from e
     if (document := data / PUBLIC_DOCUMENT).exists():
         TrustStore.at(settings.paths).add(document.read_bytes(), [Role.GROUND_STATION], _now_us())

@@ -27,7 +27,7 @@ class Serving:
         tls_sha256: fingerprint of its certificate; what gateways pin.
         own_certificate: it was made here, and no authority knows it.
         station: id of the key that signs receipts.
-        public_key: file of that key; what gateways pin.
+        public_key: its key document; what gateways pin, and seal to.
         gateways: how many are enrolled.
         pid: this process.
     """
@@ -88,7 +88,7 @@ async def _serve(
 
     from dunes.uplink.enroll import Standing, list_gateways
     from dunes.uplink.ground import GroundStation
-    from dunes.uplink.grounddir import PUBLIC_KEY
+    from dunes.uplink.grounddir import PUBLIC_DOCUMENT
     from dunes.uplink.server import serving
 
     ended = asyncio.Event()
@@ -104,7 +104,7 @@ async def _serve(
                 running.tls_sha256,
                 certificate.own,
                 running.kid,
-                str(data / PUBLIC_KEY),
+                str(data / PUBLIC_DOCUMENT),
                 len(enrolled),
                 os.getpid(),
             )

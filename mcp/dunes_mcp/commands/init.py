@@ -50,8 +50,8 @@ def init(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="The key that signs the destination's receipts (station.pub.pem or .pub.maml); "
-            "without it the key is taken on first use, and shown.",
+            help="The destination's key document, station.pub.maml; of a .pem only the receipts "
+            "can be checked, and nothing is sealed. Without it: taken on first use, and shown.",
         ),
     ] = None,
     proxy: Annotated[
