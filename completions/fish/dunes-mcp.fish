@@ -21,7 +21,7 @@ complete -c dunes-mcp -n 'test (__fish_dunes_mcp_path) = dunes-mcp/init' -l mesh
 complete -c dunes-mcp -n 'test (__fish_dunes_mcp_path) = dunes-mcp/init' -l destination -r -a '(dunes complete-names destinations 2>/dev/null)' -d 'A ground station, e.g. earth-gs=https://ground.example:8443; may be repeated. Without it: the simulated site\'s, while one is up.'
 complete -c dunes-mcp -n 'test (__fish_dunes_mcp_path) = dunes-mcp/init' -l tls-sha256 -r -d 'Trust this certificate of the destination alone; the ground station prints it.'
 complete -c dunes-mcp -n 'test (__fish_dunes_mcp_path) = dunes-mcp/init' -l ca-file -r -F -d 'PEM authorities for the destination, not the system\'s.'
-complete -c dunes-mcp -n 'test (__fish_dunes_mcp_path) = dunes-mcp/init' -l ground-key -r -F -d 'The key that signs the destination\'s receipts (station.pub.pem or .pub.maml); without it the key is taken on first use, and shown.'
+complete -c dunes-mcp -n 'test (__fish_dunes_mcp_path) = dunes-mcp/init' -l ground-key -r -F -d 'The destination\'s key document, station.pub.maml; of a .pem only the receipts can be checked, and nothing is sealed. Without it: taken on first use, and shown.'
 complete -c dunes-mcp -n 'test (__fish_dunes_mcp_path) = dunes-mcp/init' -l proxy -r -d 'HTTP proxy to the destination; default: none.'
 complete -c dunes-mcp -n 'test (__fish_dunes_mcp_path) = dunes-mcp/init' -l gateway-id -r -d 'This gateway\'s name; default: gw- and its key id.'
 complete -c dunes-mcp -n 'test (__fish_dunes_mcp_path) = dunes-mcp/init' -l api-key-file -r -F -d 'The key that this gateway presents to ground stations; without it, or DUNES_API_KEY, one is made.'
