@@ -13,9 +13,9 @@ called again.
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
@@ -37,6 +37,7 @@ from dunes.buffer.quota import (
     Dropped,
     QuotaFull,
     drop_oldest,
+    limit_bytes,
     live_bytes,
     make_room,
     needed_bytes,
@@ -55,6 +56,8 @@ SETTLED_S = 10.0
 """After the last frame gave way: how long before the buffer counts as having room; and how
 often the reserve is tried again."""
 
+HEADROOM_MAX_BYTES = 64 * 1024 * 1024
+"""Far from the quota it is looked at again after this much (and when somebody else wrote)."""
 SEAL_EPOCH_S = 3600.0
 """A long-lived writer takes a new secret so often, and whoever is trusted by then."""
 SEAL_AGAIN_S = 60.0
@@ -162,6 +165,33 @@ class _Commit:
     signed: list[int] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Tip:
+    """A lane's newest end, known from one commit to the next while nobody else writes."""
+
+    next_no: int
+    next_msg: int
+    head_hash: bytes
+    frames: int
+    msgs: int
+    size_bytes: int
+
+    @classmethod
+    def of(cls, lane: Lane) -> Self:
+        return cls(
+            lane.next_no, lane.next_msg, lane.head_hash, lane.frames, lane.msgs, lane.size_bytes
+        )
+
+    def add(self, frame: Frame) -> None:
+        n = frame.header.n
+        self.next_no += 1
+        self.next_msg += n
+        self.head_hash = frame.hash
+        self.frames += 1
+        self.msgs += n
+        self.size_bytes += HEADER_BYTES + len(frame.body)
+
+
 class Appender:
     """Appends readings to one table of a buffer.
 
@@ -196,9 +226,10 @@ class Appender:
         self._group = Group(limits)
         self._now_s = buffer.clock.monotonic_s
         self._connection: Connection | None = None
+        self._headroom_bytes = 0
         self._stream: Stream | None = None
         self._version: int | None = None
-        self._lanes: dict[int, Lane] = {}
+        self._tips: dict[int, _Tip] = {}
         self._sealer: Sealer | None = None
         self._unsaved_refusals = dict.fromkeys(map(int, Priority), 0)
         self._signed_s = dict.fromkeys(map(int, Priority), self._now_s() - CADENCE_S)
@@ -353,7 +384,7 @@ class Appender:
     ) -> list[Stored]:
         """Store batches in one transaction; after it, tell how things stand."""
         work = _Commit(list(refused), evict_first)
-        refusals = {lane: n for lane, n in self._unsaved_refusals.items() if n}
+        refusals: dict[int, int] = {}
         with self._writing() as connection:
             stream = self._writing_stream(connection)
             before = live_bytes(connection) if evict_first else 0
@@ -365,10 +396,8 @@ class Appender:
                 if self._head_due(lane):
                     self._sign_in(connection, stream, lane)
                     work.signed.append(lane)
-            if refusals:
-                self._lanes.clear()
-            for lane, n in refusals.items():
-                _REFUSE(connection, of_stream=stream.id, lane_no=lane, more=n)
+            if any(self._unsaved_refusals.values()):
+                refusals = self._save_refusals(connection, stream)
             if mark is not None:
                 now_us = self.buffer.clock.unix_us()
                 save_position(connection, mark.source, self.table, mark.position, now_us)
@@ -378,6 +407,13 @@ class Appender:
             self._unsaved_refusals[lane] -= n
         self._settle(work)
         return work.stored
+
+    def _save_refusals(self, connection: Connection, stream: Stream) -> dict[int, int]:
+        """Store how many readings were refused, with the next commit that succeeds."""
+        refusals = {lane: n for lane, n in self._unsaved_refusals.items() if n}
+        for lane, n in refusals.items():
+            _REFUSE(connection, of_stream=stream.id, lane_no=lane, more=n)
+        return refusals
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
@@ -393,7 +429,8 @@ class Appender:
 
     def _let_go(self) -> None:
         self._version = None
-        self._lanes.clear()
+        self._headroom_bytes = 0
+        self._tips.clear()
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -471,7 +508,8 @@ class Appender:
             and not renew
         ):
             return self._stream
-        self._lanes.clear()
+        self._tips.clear()
+        self._headroom_bytes = 0
         row = _NEWEST(connection, of_gateway=self.buffer.gateway, of_table=self.table).first()
         if row is None:
             stream = self.buffer.writing_stream(connection, self.table)
@@ -502,72 +540,60 @@ class Appender:
         self, connection: Connection, stream: Stream, batch: Batch, work: "_Commit"
     ) -> None:
         """Give a batch its place in the lane and add the frame, or refuse it."""
-        try:
-            make_room(
-                self.buffer,
-                connection,
-                needed_bytes(len(batch.packed)),
-                batch.lane,
-                work.dropped,
-            )
-        except QuotaFull:
-            if batch.lane == Priority.ALERT:
-                raise
-            work.refused.append(batch)
-            return
+        need = needed_bytes(len(batch.packed))
+        self._headroom_bytes -= need
+        if self._headroom_bytes < 0:
+            try:
+                make_room(self.buffer, connection, need, batch.lane, work.dropped)
+            except QuotaFull:
+                if batch.lane == Priority.ALERT:
+                    raise
+                work.refused.append(batch)
+                return
+            free = limit_bytes(self.buffer, Priority.ROUTINE) - live_bytes(connection) - need
+            self._headroom_bytes = max(0, min(free // 2, HEADROOM_MAX_BYTES))
         if work.dropped.frames:
-            self._lanes.clear()
-        lane = self._lanes.get(batch.lane)
-        if lane is None:
+            self._tips.clear()
+        tip = self._tips.get(batch.lane)
+        if tip is None:
             lane = self.buffer.lane(connection, stream.id, batch.lane, lock=True)
-        frame = self._frame(stream, lane, batch)
+            tip = self._tips[batch.lane] = _Tip.of(lane)
+        frame = make_frame(
+            batch,
+            epoch=stream.epoch,
+            no=tip.next_no,
+            first_msg=tip.next_msg,
+            prev_hash=tip.head_hash,
+            sealer=self._sealer,
+            salt=NO_SALT if self._sealer is None else self._random(SALT_BYTES),
+        )
         _INSERT(
             connection,
             stream_id=stream.id,
             lane=batch.lane,
-            no=lane.next_no,
+            no=tip.next_no,
             n=batch.n,
-            first_msg=lane.next_msg,
+            first_msg=tip.next_msg,
             ts_min=batch.ts_min_us,
             ts_max=batch.ts_max_us,
             hash=frame.hash,
             header=frame.header_bytes,
             body=frame.body,
         )
-        after = replace(
-            lane,
-            next_no=lane.next_no + 1,
-            next_msg=lane.next_msg + batch.n,
-            head_hash=frame.hash,
-            frames=lane.frames + 1,
-            msgs=lane.msgs + batch.n,
-            size_bytes=lane.size_bytes + HEADER_BYTES + len(frame.body),
+        work.stored.append(
+            Stored(stream, batch.lane, tip.next_no, tip.next_msg, batch.n, frame.hash)
         )
+        tip.add(frame)
         _ADVANCE(
             connection,
             of_stream=stream.id,
             lane_no=batch.lane,
-            to_no=after.next_no,
-            to_msg=after.next_msg,
-            to_hash=after.head_hash,
-            to_frames=after.frames,
-            to_msgs=after.msgs,
-            to_bytes=after.size_bytes,
-        )
-        self._lanes[batch.lane] = after
-        work.stored.append(
-            Stored(stream, batch.lane, lane.next_no, lane.next_msg, batch.n, frame.hash)
-        )
-
-    def _frame(self, stream: Stream, lane: Lane, batch: Batch) -> Frame:
-        return make_frame(
-            batch,
-            epoch=stream.epoch,
-            no=lane.next_no,
-            first_msg=lane.next_msg,
-            prev_hash=lane.head_hash,
-            sealer=self._sealer,
-            salt=NO_SALT if self._sealer is None else self._random(SALT_BYTES),
+            to_no=tip.next_no,
+            to_msg=tip.next_msg,
+            to_hash=tip.head_hash,
+            to_frames=tip.frames,
+            to_msgs=tip.msgs,
+            to_bytes=tip.size_bytes,
         )
 
     # -- heads ---------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """The keys that a buffer is used with, from this place's identity and trust store.
 
-Frames are sealed to this gateway and to every ground station that is trusted here;
-where none is, they stay in clear (a frame that the ground station could never read
-would be of no use), and check-buffer says so. Heads are always signed.
+Frames are sealed to this gateway and to every ground station that is trusted here. One
+that is trusted later is *granted* what was sealed before: its key record is made from
+the gateway's own. Heads are always signed.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from os import urandom
 
 from dunes.buffer.frame import Opener, Sealer
-from dunes.buffer.read import key_records
+from dunes.buffer.opening import StreamOpener
+from dunes.buffer.read import add_key_records
 from dunes.buffer.records import Verifier
 from dunes.buffer.store import Buffer, Stream
 from dunes.clock import SYSTEM_CLOCK
-from dunes.crypto.errors import NoIdentity, Untrusted, WrongPassphrase
+from dunes.crypto.errors import NoIdentity, NotARecipient, WrongPassphrase
 from dunes.crypto.framekeys import SECRET_BYTES, FrameOpener, FrameSealer
 from dunes.crypto.identity import (
     Identity,
@@ -22,6 +23,7 @@ from dunes.crypto.identity import (
     load_identity,
     public_documents,
 )
+from dunes.crypto.keyrecord import make_key_record
 from dunes.crypto.truststore import Role, TrustStore
 from dunes.crypto.xwing import Recipient
 from dunes.settings import Settings
@@ -69,25 +71,17 @@ class Keyring:
             own |= {key.kid: key for key in identity.own_senders}
         return cls(identity, TrustStore.at(paths), own)
 
-    @property
-    def seals(self) -> bool:
-        """Whether frames that are written now are sealed."""
-        return self.identity is not None and bool(self._ground_stations(self.identity))
-
     def _ground_stations(self, identity: Identity) -> list[Recipient]:
         """Give whom to seal to, besides ourselves."""
         found = self.trusted.recipients(SYSTEM_CLOCK.unix_us(), Role.GROUND_STATION)
         return [recipient for kid, recipient in found.items() if kid != identity.kid]
 
     def make_sealer(self, stream: Stream) -> Sealer | None:
-        """Begin a seal epoch for a stream; None if nothing is sealed."""
+        """Begin a seal epoch for a stream; None for a place without a key."""
         if self.identity is None:
             return None
-        stations = self._ground_stations(self.identity)
-        if not stations:
-            return None
         return FrameSealer.new(
-            [self.identity.recipient.public, *stations],
+            [self.identity.recipient.public, *self._ground_stations(self.identity)],
             self.identity.signing,
             stream.table,
             urandom(SECRET_BYTES),
@@ -101,18 +95,59 @@ class Keyring:
         gateways = self.trusted.senders(SYSTEM_CLOCK.unix_us(), Role.GATEWAY)
         identity = self.identity
 
-        def opener_for(stream: Stream) -> FrameOpener:
-            opener = identity.frame_opener(gateways.values())
-            with buffer.reading() as connection:
-                records = key_records(connection, stream.id)
-            for _, record in records:
-                try:
-                    opener.add_record(record)
-                except Untrusted:
-                    continue  # its frames will say that their key is not known
-            return opener
+        return lambda stream: StreamOpener(
+            buffer, stream, identity.frame_opener(gateways.values())
+        )
 
-        return opener_for
+    def grant(self, buffer: Buffer, table: str) -> int:
+        """Let ground stations that are trusted now open what was sealed before they were.
+
+        Args:
+            buffer: opened with this gateway's name.
+            table: folded name of the table.
+
+        Returns:
+            How many seal epochs were granted to somebody.
+        """
+        if self.identity is None:
+            return 0
+        stations = self._ground_stations(self.identity)
+        granted = 0
+        for stream in buffer.streams(table, buffer.gateway) if stations else []:
+            sealed = StreamOpener(buffer, stream, self.identity.frame_opener())
+            sealed.fetch()
+            rows = [
+                record
+                for key_id in sealed.opener.epochs()
+                if (record := self._grant(sealed.opener, key_id, stations)) is not None
+            ]
+            if rows:
+                with buffer.writing() as connection:
+                    add_key_records(connection, stream.id, rows)
+            granted += len(rows)
+        return granted
+
+    def _grant(
+        self, opener: FrameOpener, key_id: bytes, stations: list[Recipient]
+    ) -> bytes | None:
+        """Make the grant of one seal epoch to those who cannot open it yet, if any."""
+        known = opener.recipients(key_id)
+        missing = [station for station in stations if station.kid not in known]
+        if self.identity is None or not missing:
+            return None
+        epoch = opener.record(key_id)
+        try:
+            secret = opener.unwrap(key_id)
+        except NotARecipient:
+            return None  # sealed under a key that is not here any more
+        return make_key_record(
+            missing,
+            self.identity.signing,
+            epoch.stream,
+            secret,
+            SYSTEM_CLOCK.unix_us(),
+            grants=epoch.record_hash,
+        )
 
     def verifiers(self) -> Mapping[str, Verifier]:
         """Give the public keys that may sign lane heads here, by key id."""

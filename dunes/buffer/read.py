@@ -156,6 +156,23 @@ def tombstones(
 
 
 def key_records(connection: Connection, stream_id: int) -> list[tuple[bytes, bytes]]:
-    """Give (key id, record) of every seal epoch that the stream's frames may name."""
+    """Give (key id, record) of every seal epoch that the stream's frames may name.
+
+    Grants are among them, each under an id of its own, after the record they extend.
+    """
     rows: list[Any] = list(_KEYS(connection, stream_id=stream_id).fetchall())
     return [(bytes(key_id), bytes(record)) for key_id, record in rows]
+
+
+def add_key_records(connection: Connection, stream_id: int, records: Iterable[bytes]) -> None:
+    """Store key records of a stream; ones that are there stay as they are."""
+    for encoded in records:
+        record = KeyRecord.parse(encoded)
+        if _KEY(connection, stream_id=stream_id, id_of_key=record.key_id).first() is None:
+            _ADD_KEY(
+                connection,
+                stream_id=stream_id,
+                key_id=record.key_id,
+                created_us=record.created_us,
+                record=encoded,
+            )
