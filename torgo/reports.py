@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from torgo.failures import Outcome
+from torgo.feedback import Finding
 from torgo.plan import Assumption, Plan, Rehearsal
 from torgo.prove import UptimeProof
 from torgo.remedies import Refusal
@@ -114,6 +115,52 @@ class FailureReport:
     reconfiguration_s: float
     duration_s: float
     rate_msg_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a plan stands.
+
+    Attributes:
+        file: of the plan.
+        mesh_id: that it is for.
+        plan: its figures.
+        verified: whether the proof in the file was found again from its nodes and links.
+        problems: what is wrong.
+        kinds: how many nodes of each kind and role.
+        repair_s: that a mesh needs after a failure; a flood has no routes.
+    """
+
+    file: str
+    mesh_id: str | None
+    plan: Summary
+    verified: bool
+    problems: list[str] = field(default_factory=list)
+    kinds: dict[str, dict[str, int]] = field(default_factory=dict)
+    repair_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackReport:
+    """What became of the plan.
+
+    Attributes:
+        sensor: whose readings they were.
+        readings: of the last interval.
+        findings: what they mean.
+        on: nodes that relay now.
+        off: nodes that relay no more.
+        plan: figures of the plan.
+        file: that was written; empty if nothing changed.
+    """
+
+    sensor: str
+    readings: int
+    findings: list[Finding]
+    on: list[str]
+    off: list[str]
+    plan: Summary
+    file: str = ""
 
 
 def summarise(plan: Plan) -> Summary:

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,36 +12,12 @@ from dunes.errors import NotFound, UsageError
 from torgo.commands import options as o
 
 if TYPE_CHECKING:
-    from torgo.feedback import Finding
-    from torgo.reports import Summary
+    from torgo.reports import FeedbackReport
 
 MOST_CHARACTERS = 200_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class FeedbackReport:
-    """What became of the plan.
-
-    Attributes:
-        sensor: whose readings they were.
-        readings: of the last interval.
-        findings: what they mean.
-        on: nodes that relay now.
-        off: nodes that relay no more.
-        plan: figures of the plan.
-        file: that was written; empty if nothing changed.
-    """
-
-    sensor: str
-    readings: int
-    findings: "list[Finding]"
-    on: list[str]
-    off: list[str]
-    plan: "Summary"
-    file: str = ""
-
-
-@command(schema="torgo.feedback/1", report="torgo.commands.feedback:FeedbackReport")
+@command(schema="torgo.feedback/1", report="torgo.reports:FeedbackReport")
 def feedback(
     screen: Screen,
     plan: o.PlanFile = None,
@@ -77,7 +52,7 @@ def feedback(
     from torgo.commands import files
     from torgo.feedback import SENSORS, latest, parse_samples, work_in
     from torgo.plan import encode_plan
-    from torgo.reports import summarise
+    from torgo.reports import FeedbackReport, summarise
 
     if sensor not in SENSORS:
         raise UsageError(f"--sensor {sensor[:40]!r}: choose one of {', '.join(SENSORS)}")
@@ -111,7 +86,7 @@ def feedback(
     return None
 
 
-def lines(report: FeedbackReport) -> Iterator[str]:
+def lines(report: "FeedbackReport") -> Iterator[str]:
     """Write what the readings mean and what changes."""
     from torgo.reports import summary_lines
 

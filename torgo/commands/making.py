@@ -358,6 +358,11 @@ def finish(screen: Screen, plan: "Plan", report: "Written", written: list[str]) 
             f"interrupted after {plan.search.iterations} iterations: "
             "this is the best plan so far, and it is proven like any other"
         )
+    if plan.proof.worst_hops > plan.request.hops_max:
+        notes.append(
+            f"note: after the worst losses some ways have {plan.proof.worst_hops} hops; "
+            f"within --hops-max {plan.request.hops_max} not everyone is reached then"
+        )
     screen.show(
         replace(
             report,

@@ -1,7 +1,6 @@
 """`torgo status`: what this folder's plan is, and whether it still holds."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,33 +12,10 @@ from torgo.commands import options as o
 
 if TYPE_CHECKING:
     from torgo.plan import Plan
-    from torgo.reports import Summary
+    from torgo.reports import Status
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
-    """How a plan stands.
-
-    Attributes:
-        file: of the plan.
-        mesh_id: that it is for.
-        plan: its figures.
-        verified: whether the proof in the file was found again from its nodes and links.
-        problems: what is wrong.
-        kinds: how many nodes of each kind and role.
-        repair_s: that a mesh needs after a failure; a flood has no routes.
-    """
-
-    file: str
-    mesh_id: str | None
-    plan: "Summary"
-    verified: bool
-    problems: list[str] = field(default_factory=list)
-    kinds: dict[str, dict[str, int]] = field(default_factory=dict)
-    repair_s: float = 0.0
-
-
-@command(schema="torgo.status/1", report="torgo.commands.status:Status")
+@command(schema="torgo.status/1", report="torgo.reports:Status")
 def status(
     screen: Screen,
     plan: o.PlanFile = None,
@@ -49,7 +25,7 @@ def status(
     ] = None,
 ) -> int:
     """Prove this folder's plan anew, and say how it stands; exit 1 if it does not hold."""
-    from torgo.reports import summarise
+    from torgo.reports import Status, summarise
 
     network = files.load_plan(plan)
     project = files.read_project()
@@ -98,7 +74,7 @@ def find_problems(plan: "Plan") -> Iterator[str]:
         yield "the search was interrupted; torgo evolve takes it further"
 
 
-def lines(report: Status) -> Iterator[str]:
+def lines(report: "Status") -> Iterator[str]:
     """Write how it stands."""
     from torgo.reports import summary_lines
 
