@@ -146,9 +146,24 @@ def _sum_up(report: VerifyReport) -> None:
         finding.damage = finding.kind not in NOTICES
     report.findings.sort(key=lambda finding: not finding.damage)
     report.intact = not any(finding.damage for finding in report.findings)
-    report.affected = sum(f.readings for f in report.findings if f.damage)
+    report.affected = _affected(report.findings)
     report.more_findings = max(0, len(report.findings) - FINDINGS_MAX)
     del report.findings[FINDINGS_MAX:]
+
+
+def _affected(findings: Iterable[Finding]) -> int:
+    """Count the readings that damage concerns, each once."""
+    spans: dict[tuple[str, str, str | None], list[tuple[int, int]]] = {}
+    for f in findings:
+        if f.damage and f.readings and f.from_msg is not None and f.to_msg is not None:
+            spans.setdefault((f.gateway, f.epoch, f.lane), []).append((f.from_msg, f.to_msg))
+    total = 0
+    for lane in spans.values():
+        done = 0
+        for first, last in sorted(lane):
+            total += max(0, last - max(first - 1, done))
+            done = max(done, last)
+    return total
 
 
 class _StreamCheck:
