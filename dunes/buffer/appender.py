@@ -238,7 +238,7 @@ class Appender:
         self._retry_s = self._evicted_s = self._reserve_s = 0.0
         self._reserve_gone = False
         self._room_bytes = 0  # what dropped frames made room for, on a full disk
-        self._reserve = None if buffer.path is None else Reserve(buffer.path)
+        self._reserve = None if buffer.path is None else Reserve(buffer.path, buffer.cap_bytes)
         if self._reserve is not None:
             self._reserve.ensure()
 

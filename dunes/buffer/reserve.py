@@ -8,16 +8,24 @@ import os
 from pathlib import Path
 
 RESERVE_BYTES = 4 * 1024 * 1024
+RESERVE_MIN_BYTES = 256 * 1024
+CAP_SHARE = 50
+"""A small buffer has a small reserve: one part in fifty of its cap."""
 FREE_FACTOR = 2
 """Made (again) only where the disk has this many times its size free."""
 
 
 class Reserve:
-    """The reserve of one database file."""
+    """The reserve of one database file.
 
-    def __init__(self, database: Path, size_bytes: int = RESERVE_BYTES) -> None:
+    Args:
+        database: the file.
+        cap_bytes: what the buffer may grow to.
+    """
+
+    def __init__(self, database: Path, cap_bytes: int) -> None:
         self.path = database.with_name(database.name + ".reserve")
-        self.size_bytes = size_bytes
+        self.size_bytes = min(RESERVE_BYTES, max(RESERVE_MIN_BYTES, cap_bytes // CAP_SHARE))
 
     def ensure(self) -> bool:
         """Make the file if it is not there and the disk has room; say whether it is there."""
