@@ -1,6 +1,8 @@
+import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -68,3 +70,13 @@ def test_the_command_s_list_of_services_is_the_table():
     from dunes.commands.service import NAMES
 
     assert NAMES.split("|") == list(UNITS)
+
+
+@pytest.mark.parametrize("short", UNITS)
+def test_the_command_line_of_a_unit_is_one_that_the_program_takes(short):
+    scripts = Path(sysconfig.get_path("scripts"))
+    unit = unit_file(short, scripts, PLACES).unit
+    (start,) = [line for line in unit.splitlines() if line.startswith("ExecStart=")]
+    argv = shlex.split(start.removeprefix("ExecStart="))
+    done = subprocess.run([*argv, "--schema"], capture_output=True, check=False, timeout=30)
+    assert (0, b"") == (done.returncode, done.stderr)
