@@ -39,12 +39,12 @@ $(VENV)/.qrng: $(VENV)/.installed requirements/qrng.lock
 
 qrng: $(VENV)/.qrng ## add Qiskit (some 100 MB) for --entropy qiskit and its tests
 
-$(VENV)-peer/.installed: requirements/peer.lock
-	$(PYTHON) -m venv $(VENV)-peer
-	$(VENV)-peer/bin/python -m pip --disable-pip-version-check -qq install --require-hashes -r requirements/peer.lock
+$(VENV)-%/.installed: requirements/%.lock
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip --disable-pip-version-check -qq install --require-hashes -r $<
 	@touch $@
 
-peers: $(VENV)-peer/.installed ## foreign programs for the tests that meet them, in .venv-peer
+peers: $(VENV)-peer/.installed $(VENV)-mesh-peer/.installed ## foreign programs for the tests that meet them, apart
 
 demo: $(VENV)/.installed ## tell the lunar story on the simulated site, and judge it
 	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && \
@@ -94,6 +94,7 @@ lock: ## refresh the lock files (needs uv); UPGRADE=--upgrade for newer versions
 	$(LOCK) $(UPGRADE) --group lint -c requirements/run.lock -c requirements/test.lock -o requirements/lint.lock
 	$(LOCK) $(UPGRADE) --extra qrng pyproject.toml -c requirements/run.lock -c requirements/test.lock -o requirements/qrng.lock
 	$(LOCK) $(UPGRADE) --group peer -o requirements/peer.lock
+	$(LOCK) $(UPGRADE) --group mesh-peer -o requirements/mesh-peer.lock
 
 clean: ## remove what these targets made
-	rm -rf $(VENV) $(VENV)-wheel $(VENV)-peer dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-wheel $(VENV)-peer $(VENV)-mesh-peer dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from os import urandom
 
 from dunes.buffer.frame import Opener, Sealer
+from dunes.buffer.keyrecords import add_key_records
 from dunes.buffer.opening import StreamOpener
-from dunes.buffer.read import add_key_records
 from dunes.buffer.records import Verifier
 from dunes.buffer.store import Buffer, Stream
 from dunes.clock import SYSTEM_CLOCK

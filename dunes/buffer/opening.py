@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from dunes.buffer.read import key_records
+from dunes.buffer.keyrecords import key_records
 from dunes.buffer.store import Buffer, Stream
 from dunes.crypto.errors import Untrusted
 from dunes.crypto.framekeys import FrameOpener

@@ -1,11 +1,10 @@
-"""Frames, tombstones and key records as they are stored.
+"""Frames and tombstones as they are stored.
 
 Every read is a short keyset page: it costs the same in a table of any size, and never
 holds a transaction that would make the write-ahead log grow.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
@@ -19,7 +18,7 @@ PAGE_FRAMES = 256
 PAGE_BYTES = 8 * 1024 * 1024
 """A page ends here, whatever the number of frames; bounds the memory of every walk."""
 
-_F, _T, _K = schema.frame.c, schema.tombstone.c, schema.key_record.c
+_F, _T = schema.frame.c, schema.tombstone.c
 _COLUMNS = (_F.no, _F.n, _F.first_msg, _F.ts_min, _F.ts_max, _F.hash, _F.header, _F.body)
 _IN_LANE = (_F.stream_id == bindparam("stream_id"), _F.lane == bindparam("lane_no"))
 _PAGE = Prepared(
@@ -41,11 +40,6 @@ _TOMBS = Prepared(
     )
     .order_by(_T.from_no)
     .limit(bindparam("page"))
-)
-_KEYS = Prepared(
-    select(_K.key_id, _K.record)
-    .where(_K.stream_id == bindparam("stream_id"))
-    .order_by(_K.created_us)
 )
 
 
@@ -153,26 +147,3 @@ def tombstones(
         connection, stream_id=stream_id, lane_no=int(lane), after_no=after_no, page=limit
     )
     return [parse_tombstone(row[0]) for row in rows.fetchall()]
-
-
-def key_records(connection: Connection, stream_id: int) -> list[tuple[bytes, bytes]]:
-    """Give (key id, record) of every seal epoch that the stream's frames may name.
-
-    Grants are among them, each under an id of its own, after the record they extend.
-    """
-    rows: list[Any] = list(_KEYS(connection, stream_id=stream_id).fetchall())
-    return [(bytes(key_id), bytes(record)) for key_id, record in rows]
-
-
-def add_key_records(connection: Connection, stream_id: int, records: Iterable[bytes]) -> None:
-    """Store key records of a stream; ones that are there stay as they are."""
-    for encoded in records:
-        record = KeyRecord.parse(encoded)
-        if _KEY(connection, stream_id=stream_id, id_of_key=record.key_id).first() is None:
-            _ADD_KEY(
-                connection,
-                stream_id=stream_id,
-                key_id=record.key_id,
-                created_us=record.created_us,
-                record=encoded,
-            )

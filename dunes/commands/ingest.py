@@ -69,7 +69,7 @@ def ingest(
         _source(settings, buffer, folded, file, stop, follow=follow) as source,
     ):
         appender = _appender(screen, buffer, folded, keys)
-        report.signed, report.sealed = keys.identity is not None, keys.seals
+        report.signed = report.sealed = keys.identity is not None
         wanted = format_ if format_ != "auto" else FORMATS.get(Path(file).suffix.lower(), "auto")
         with screen.progress(f"ingest {folded}", _megabytes(source.size_bytes), "MB") as bar:
             voice = _voice(screen, lambda size: bar.update(_megabytes(size) or 0.0))
@@ -187,4 +187,4 @@ def lines(report: "IngestReport") -> Iterator[str]:
     if report.refused:
         yield f"{report.refused:,} refused for want of room; alerts are kept"
     if not report.sealed:
-        yield "not sealed: no ground station's key is trusted here (dunes keys trust)"
+        yield "not sealed: this place has no key (dunes keygen)"

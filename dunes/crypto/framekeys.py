@@ -162,15 +162,16 @@ class FrameOpener:
             whoever knows our public key could have made one.
     """
 
-    __slots__ = ("_epochs", "_keys", "_senders")
+    __slots__ = ("_epochs", "_grants", "_keys", "_senders")
 
     def __init__(self, private_keys: Iterable[RecipientKey], senders: Iterable[VerifyKey]) -> None:
         self._keys = {key.kid: key for key in private_keys}
         self._senders = {key.kid: key for key in senders}
         self._epochs: dict[bytes, _Epoch] = {}
+        self._grants: dict[bytes, list[KeyRecord]] = {}
 
     def add_record(self, encoded: bytes) -> bytes:
-        """Verify and remember a key record; again is harmless. Gives its key id.
+        """Verify and remember a key record or a grant; again is harmless. Gives its key id.
 
         Raises:
             BadRecord, SuiteRefused: not a record of this suite.
@@ -190,12 +191,21 @@ class FrameOpener:
                 hint="dunes keys trust FILE.pub.maml --role gateway",
             )
         record.verify(sender)
-        self._epochs[key_id] = _Epoch(record, record_hash)
+        if record.grants:
+            known_grants = self._grants.setdefault(record.grants, [])
+            if record not in known_grants:
+                known_grants.append(record)
+        else:
+            self._epochs[key_id] = _Epoch(record, record_hash)
         return key_id
 
     def knows(self, key_id: bytes) -> bool:
         """Tell whether the key record of that id was added."""
         return key_id in self._epochs
+
+    def epochs(self) -> list[bytes]:
+        """Name the seal epochs whose key records were added: their key ids."""
+        return list(self._epochs)
 
     def record(self, key_id: bytes) -> KeyRecord:
         """Give the verified key record of that id.
@@ -220,17 +230,33 @@ class FrameOpener:
             Tampered: body, salt or header is not what was sealed.
         """
         epoch = self._epoch(key_id)
-        if epoch.secret is None:
-            epoch.secret = self._unwrap(epoch.record)
+        secret = self.unwrap(key_id)
         if len(salt) != SALT_BYTES or len(body) < SEAL_OVERHEAD_BYTES:
             raise Tampered(f"a sealed frame of key {key_id.hex()} is cut short")
-        key, nonce = derive_frame_key(epoch.secret, epoch.record_hash, salt)
+        key, nonce = derive_frame_key(secret, epoch.record_hash, salt)
         try:
             return AESGCM(key).decrypt(nonce, body, aad)
         except InvalidTag as e:
             raise Tampered(
                 f"a frame sealed under key {key_id.hex()} was changed, or moved to another place"
             ) from e
+
+    def unwrap(self, key_id: bytes) -> bytes:
+        """Give an epoch's secret, to grant it to somebody else.
+
+        Raises:
+            UnknownKey: no key record of that id.
+            NotARecipient: it is wrapped to other keys than ours.
+        """
+        epoch = self._epoch(key_id)
+        if epoch.secret is None:
+            epoch.secret = self._unwrap(epoch)
+        return epoch.secret
+
+    def recipients(self, key_id: bytes) -> set[str]:
+        """Say who can open an epoch's frames, by the records that were added: their kids."""
+        epoch = self._epoch(key_id)
+        return {kid for record in self._records(epoch) for kid in record.wraps}
 
     def _epoch(self, key_id: bytes) -> _Epoch:
         """Find the epoch of a key id."""
@@ -241,15 +267,19 @@ class FrameOpener:
                 f"no key record {bytes(key_id)[:KEY_ID_BYTES].hex()}: this epoch is not known here"
             ) from e
 
-    def _unwrap(self, record: KeyRecord) -> bytes:
+    def _records(self, epoch: _Epoch) -> list[KeyRecord]:
+        """Give the record that began an epoch, and what was granted since."""
+        return [epoch.record, *self._grants.get(epoch.record_hash, [])]
+
+    def _unwrap(self, epoch: _Epoch) -> bytes:
         """Open the epoch's secret with whichever of our keys it was wrapped to."""
-        for kid, wrapped in record.wraps.items():
-            if kid in self._keys:
-                secret = self._keys[kid].unwrap(wrapped, record.info_for(kid))
+        for record in self._records(epoch):
+            for kid in record.wraps.keys() & self._keys.keys():
+                secret = self._keys[kid].unwrap(record.wraps[kid], record.info_for(kid))
                 if len(secret) != SECRET_BYTES:
                     raise Tampered("an epoch secret of the wrong length")
                 return secret
         raise NotARecipient(
-            f"sealed to {', '.join(sorted(record.wraps))}; none of these keys is here",
+            f"sealed to {', '.join(sorted(epoch.record.wraps))}; none of these keys is here",
             hint="dunes keys list",
         )

@@ -1,13 +1,17 @@
 """The key record of a seal epoch: who made it, for which stream, and who can open it.
 
+A later record can *grant* the same epoch to more recipients: a ground station that was
+not known when the frames were sealed. It names the epoch's first record by its hash.
+
 Key record, all integers big-endian::
 
     0       9   "DUNESKEYS"
-    9       1   version, 01
+    9       1   version: 01, or 02 for a grant
     10      1+n suite: length, ASCII
     .       16  sender's kid
     .       1+n stream: length, ASCII
     .       8   created, µs since 1970 UTC
+    .       32  grants only: SHA-256 over the record that began the epoch
     .       1   number of recipients, 1 to 64
     .       16 + 1168 for each: kid; HPKE enc (1120), wrapped secret (32), tag (16)
     .       3309 ML-DSA-65 signature, context "dunes/2048-aes/v1/key-record",
@@ -32,7 +36,8 @@ from dunes.errors import LocalError
 SECRET_BYTES = 32
 KEY_ID_BYTES = 8
 MAGIC = b"DUNESKEYS"
-VERSION = 1
+VERSION, VERSION_GRANT = 1, 2
+HASH_BYTES = 32
 RECIPIENTS_MAX = 64
 RECORD_MAX_BYTES = 96 * 1024
 _WRAP_BYTES = WRAP_OVERHEAD_BYTES + SECRET_BYTES
@@ -49,6 +54,7 @@ class KeyRecord:
         stream: the table or stream whose frames it is for.
         created_us: µs since 1970 UTC by the sender's clock; for people, not for trust.
         wraps: the wrapped secret for each recipient's kid.
+        grants: of a grant, the hash of the record that began the epoch; else empty.
     """
 
     encoded: bytes
@@ -56,10 +62,11 @@ class KeyRecord:
     stream: str
     created_us: int
     wraps: Mapping[str, bytes]
+    grants: bytes = b""
 
     @property
     def key_id(self) -> bytes:
-        """What frames call it: 8 bytes."""
+        """What frames call it (not a grant: they name the first record), 8 bytes."""
         return self.record_hash[:KEY_ID_BYTES]
 
     @property
@@ -81,8 +88,11 @@ class KeyRecord:
             raise BadRecord("this is not a key record")
         body = _Cursor(encoded, len(MAGIC))
         version = body.take(1)[0]
-        if version != VERSION:
-            raise SuiteRefused(f"a key record of version {version}; this program reads {VERSION}")
+        if version not in {VERSION, VERSION_GRANT}:
+            raise SuiteRefused(
+                f"a key record of version {version}; this program reads {VERSION} and "
+                f"{VERSION_GRANT}"
+            )
         suite = body.text()
         if suite != names.SUITE:
             raise SuiteRefused(
@@ -93,6 +103,7 @@ class KeyRecord:
         if not names.is_stream(stream):
             raise BadRecord("a key record whose stream has an impossible name")
         (created_us,) = struct.unpack(">Q", body.take(8))
+        grants = body.take(HASH_BYTES) if version == VERSION_GRANT else b""
         wraps: dict[str, bytes] = {}
         count = body.take(1)[0]
         if not 1 <= count <= RECIPIENTS_MAX:
@@ -107,7 +118,7 @@ class KeyRecord:
         body.take(SIGNATURE_BYTES)
         if body.at != len(encoded):
             raise BadRecord(f"{len(encoded) - body.at} bytes too many after a key record")
-        return cls(bytes(encoded), sender, stream, created_us, wraps)
+        return cls(bytes(encoded), sender, stream, created_us, wraps, grants)
 
     def verify(self, sender: VerifyKey) -> None:
         """Check that `sender` signed this record.
@@ -123,11 +134,14 @@ class KeyRecord:
 
     def info_for(self, kid: str) -> bytes:
         """Say what the wrap for one recipient is bound to."""
-        return _wrap_info(self.sender, kid, self.stream, self.created_us)
+        return _wrap_info(self.sender, kid, self.stream, self.created_us, self.grants)
 
 
-def _wrap_info(sender: str, kid: str, stream: str, created_us: int) -> bytes:
-    return names.info(names.LABEL_EPOCH, names.SUITE, sender, kid, stream, created_us)
+def _wrap_info(sender: str, kid: str, stream: str, created_us: int, grants: bytes) -> bytes:
+    bound: tuple[str | int | bytes, ...] = (names.SUITE, sender, kid, stream, created_us)
+    if grants:
+        return names.info(names.LABEL_GRANT, *bound, grants)
+    return names.info(names.LABEL_EPOCH, *bound)
 
 
 def make_key_record(
@@ -136,8 +150,18 @@ def make_key_record(
     stream: str,
     secret: bytes,
     created_us: int,
+    *,
+    grants: bytes = b"",
 ) -> bytes:
     """Wrap an epoch's secret to each recipient and sign the record.
+
+    Args:
+        recipients: who can read the epoch's frames: 1 to 64, none twice.
+        sender: signs the record.
+        stream: the table or stream whose frames it is for.
+        secret: 32 bytes, the epoch's.
+        created_us: µs since 1970 UTC.
+        grants: for a grant, the hash of the record that began the epoch, 32 bytes.
 
     Raises:
         LocalError: an argument is wrong.
@@ -149,21 +173,27 @@ def make_key_record(
         raise LocalError(f"an epoch has 1 to {RECIPIENTS_MAX} different recipients")
     if len(secret) != SECRET_BYTES:
         raise LocalError(f"an epoch needs {SECRET_BYTES} random bytes, not {len(secret)}")
+    if grants and len(grants) != HASH_BYTES:
+        raise LocalError(f"a grant names its epoch by {HASH_BYTES} bytes, not {len(grants)}")
     if sender.algorithm.signature_bytes != SIGNATURE_BYTES:
         raise LocalError(f"an {sender.algorithm.name} key cannot sign in suite 2048-AES/1")
     suite = names.SUITE.encode("ascii")
     body = b"".join(
         (
             MAGIC,
-            bytes((VERSION, len(suite))),
+            bytes((VERSION_GRANT if grants else VERSION, len(suite))),
             suite,
             bytes.fromhex(sender.kid),
             bytes((len(stream),)),
             stream.encode("ascii"),
-            struct.pack(">QB", created_us, len(kids)),
+            struct.pack(">Q", created_us),
+            grants,
+            bytes((len(kids),)),
             *(
                 bytes.fromhex(recipient.kid)
-                + recipient.wrap(secret, _wrap_info(sender.kid, recipient.kid, stream, created_us))
+                + recipient.wrap(
+                    secret, _wrap_info(sender.kid, recipient.kid, stream, created_us, grants)
+                )
                 for recipient in recipients
             ),
         )

@@ -24,6 +24,7 @@ LABEL_BODY = b"dunes/2048-aes/v1/body"
 LABEL_FILE_DEK = b"dunes/2048-aes/v1/file-dek"
 LABEL_FILE_BODY = b"dunes/2048-aes/v1/file-body"
 LABEL_EPOCH = b"dunes/2048-aes/v1/epoch"
+LABEL_GRANT = b"dunes/2048-aes/v1/grant"
 LABEL_FRAME = b"dunes/2048-aes/v1/frame"
 
 STREAM_MAX = 64

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Self
 
 from dunes.buffer.frame import Opener
+from dunes.buffer.opening import StreamOpener
 from dunes.buffer.query import Query, query
-from dunes.buffer.read import key_records
 from dunes.buffer.store import Buffer, Stream
-from dunes.crypto.framekeys import FrameOpener
 from dunes.crypto.identity import Identity
 from dunes.errors import DataError
 from dunes.model import Priority, Reading
@@ -83,25 +82,4 @@ class GroundView:
     def _opener_for(self, stream: Stream) -> Opener | None:
         """Open what a gateway sealed to this station."""
         opener = self.identity.frame_opener(known_keys(self.data, self.buffer).values())
-        return LiveOpener(self.buffer, stream, opener)
-
-
-@dataclass(slots=True)
-class LiveOpener:
-    """Opens frames of a stream that grows: a new seal epoch's key record is fetched."""
-
-    buffer: Buffer
-    stream: Stream
-    opener: FrameOpener
-
-    def open(self, key_id: bytes, salt: bytes, body: bytes, aad: bytes, /) -> bytes:
-        """Open one frame's body.
-
-        Raises:
-            UnknownKey, NotARecipient, Tampered: as `FrameOpener.open`.
-        """
-        if not self.opener.knows(key_id):
-            with self.buffer.reading() as connection:
-                for _, record in key_records(connection, self.stream.id):
-                    self.opener.add_record(record)
-        return self.opener.open(key_id, salt, body, aad)
+        return StreamOpener(self.buffer, stream, opener)

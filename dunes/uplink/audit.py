@@ -9,11 +9,11 @@ from pathlib import Path
 
 from dunes.buffer.findings import Finding, Kind, VerifyReport
 from dunes.buffer.frame import Opener
-from dunes.buffer.read import key_records, stored_frame
+from dunes.buffer.opening import StreamOpener
+from dunes.buffer.read import stored_frame
 from dunes.buffer.records import Verifier
 from dunes.buffer.store import Buffer, Stream
 from dunes.buffer.verify import Checks, check
-from dunes.crypto.errors import Untrusted
 from dunes.crypto.identity import Identity, load_identity
 from dunes.errors import DunesError
 from dunes.model import Priority
@@ -28,18 +28,7 @@ def ground_opener(data: Path, buffer: Buffer) -> Callable[[Stream], Opener | Non
     identity = load_identity(ground_paths(data))
     senders = known_keys(data, buffer).values()
 
-    def opener_for(stream: Stream) -> Opener | None:
-        opener = identity.frame_opener(senders)
-        with buffer.reading() as connection:
-            records = key_records(connection, stream.id)
-        for _, record in records:
-            try:
-                opener.add_record(record)
-            except Untrusted:
-                continue  # its frames will say that their key is not known
-        return opener
-
-    return opener_for
+    return lambda stream: StreamOpener(buffer, stream, identity.frame_opener(senders))
 
 
 def audit(

@@ -30,7 +30,8 @@ from dunes.buffer.frame import (
     make_frame,
     parse_frame,
 )
-from dunes.buffer.read import chain_point, key_records, stored_frames
+from dunes.buffer.keyrecords import add_key_records, key_records
+from dunes.buffer.read import chain_point, stored_frames
 from dunes.buffer.records import Head, parse_head
 from dunes.buffer.statements import Prepared
 from dunes.buffer.store import Buffer, Lane, Stream
@@ -191,16 +192,9 @@ def _move(
     moved = Moved(epoch=os.urandom(EPOCH_BYTES))
     with buffer.writing() as connection:
         new = buffer.add_stream(connection, stream.gateway, stream.table, moved.epoch)
-        sealers = _Sealers(dict(key_records(connection, stream.id)), identity)
-        for key_id, record in key_records(connection, stream.id):
-            connection.execute(
-                insert(schema.key_record).values(
-                    stream_id=new.id,
-                    key_id=key_id,
-                    created_us=KeyRecord.parse(record).created_us,
-                    record=record,
-                )
-            )
+        records = dict(key_records(connection, stream.id))
+        sealers = _Sealers(records, identity)
+        add_key_records(connection, new.id, records.values())
         for number in LANES:
             lane = buffer.lane(connection, stream.id, number, lock=True)
             first = max(forks[number], lane.base_no + 1)

@@ -86,6 +86,7 @@ class GroundStation:
     public: VerifyKey
     quota_bytes: int = DEFAULT_CAP_BYTES
     clock: Clock = SYSTEM_CLOCK
+    document: bytes = b""
     _held: dict[int, dict[int, RangeSet]] = field(default_factory=dict)
     _known_from: dict[tuple[int, int], int] = field(default_factory=dict)
     _writer: threading.Lock = field(default_factory=threading.Lock)
@@ -95,7 +96,8 @@ class GroundStation:
         """Open a data directory, making it at first."""
         buffer = ground_buffer(data, create=True, quota_bytes=quota_bytes)
         identity = station_identity(data)
-        return cls(data, buffer, identity.signing, identity.signing.public, quota_bytes)
+        signing = identity.signing
+        return cls(data, buffer, signing, signing.public, quota_bytes, document=identity.document)
 
     def close(self) -> None:
         """Close the database."""

@@ -15,17 +15,17 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 from dunes.buffer import schema
 from dunes.buffer.frame import HEADER_BYTES, Frame, parse_header
 from dunes.buffer.heads import store_head
+from dunes.buffer.keyrecords import add_key_records
 from dunes.buffer.read import tombstones
 from dunes.buffer.records import Head, Tombstone
 from dunes.buffer.statements import Prepared
 from dunes.buffer.store import Buffer, Lane, Stream
-from dunes.crypto.keyrecord import KeyRecord
 from dunes.uplink.rangeset import RangeSet
 from dunes.uplink.receiver import Cum, Link
 
 PAGE = 2000
 
-_F, _T, _K, _L = schema.frame.c, schema.tombstone.c, schema.key_record.c, schema.lane.c
+_F, _T, _L = schema.frame.c, schema.tombstone.c, schema.lane.c
 _IN_LANE = (_F.stream_id == bindparam("stream_id"), _F.lane == bindparam("lane_no"))
 _LINK = (_F.no, _F.header, _F.hash, _F.first_msg + _F.n - 1)
 _ONE = Prepared(select(*_LINK).where(*_IN_LANE, _F.no == bindparam("frame_no")))
@@ -74,12 +74,6 @@ _UNTOMB = Prepared(
         _T.from_no == bindparam("first_no"),
     )
 )
-_KEY = Prepared(
-    select(_K.key_id).where(
-        _K.stream_id == bindparam("stream_id"), _K.key_id == bindparam("id_of_key")
-    )
-)
-_ADD_KEY = Prepared(insert(schema.key_record))
 
 
 @dataclass(slots=True)
@@ -307,16 +301,7 @@ class SqlLedger:
 
     def add_keys(self, record: bytes) -> None:
         """Store a key record, if it is not there."""
-        parsed = KeyRecord.parse(record)
-        known = _KEY(self.connection, stream_id=self.stream.id, id_of_key=parsed.key_id).first()
-        if known is None:
-            _ADD_KEY(
-                self.connection,
-                stream_id=self.stream.id,
-                key_id=parsed.key_id,
-                created_us=parsed.created_us,
-                record=record,
-            )
+        add_key_records(self.connection, self.stream.id, [record])
 
     def finish(self) -> None:
         """Write the counters; call it once, before the commit."""

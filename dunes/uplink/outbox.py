@@ -5,6 +5,7 @@ a signed tombstone, so that the other side's count can go on. A frame that is da
 here is not sent: the ground station would refuse it, and all after it in the batch.
 """
 
+import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
@@ -12,9 +13,11 @@ from sqlalchemy import Connection
 
 from dunes.buffer.frame import BadFrame, frame_hash, parse_header
 from dunes.buffer.heads import sign_head, stored_heads
-from dunes.buffer.read import StoredFrame, key_records, stored_frames, tombstones
+from dunes.buffer.keyrecords import key_records
+from dunes.buffer.read import StoredFrame, stored_frames, tombstones
 from dunes.buffer.records import BadHead, DropReason, Signer, Tombstone
 from dunes.buffer.store import Buffer, Lane, Stream
+from dunes.crypto.keyrecord import KeyRecord
 from dunes.uplink.protocol import SignedTombstone, encode_batch
 from dunes.uplink.receipt import LaneReceipt
 
@@ -112,7 +115,10 @@ class Outbox:
         known_keys: Collection[bytes],
         loaded: Loaded,
     ) -> list[bytes]:
-        """Give the key records that the frames name and the destination may not have."""
+        """Give the key records that the frames name and the destination may not have.
+
+        What was granted since goes with them.
+        """
         named = {
             parse_header(piece.header).key_id for piece in pieces if isinstance(piece, StoredFrame)
         }
@@ -121,7 +127,11 @@ class Outbox:
             return []
         records = dict(key_records(connection, stream.id))
         loaded.key_ids = wanted & records.keys()
-        return [records[key_id] for key_id in sorted(loaded.key_ids)]
+        named_hashes = {hashlib.sha256(records[key_id]).digest() for key_id in loaded.key_ids}
+        granted = [
+            record for record in records.values() if KeyRecord.parse(record).grants in named_hashes
+        ]
+        return [*(records[key_id] for key_id in sorted(loaded.key_ids)), *granted]
 
     def _encode(
         self,

@@ -292,7 +292,13 @@ class GroundApp:
 
     async def _identity(self) -> Answer:
         key = self.station.public
-        return _as_json("dunes.station/1", kid=key.kid, public_key=key.pem, version=__version__)
+        return _as_json(
+            "dunes.station/1",
+            kid=key.kid,
+            public_key=key.pem,
+            document=self.station.document.decode("utf-8"),
+            version=__version__,
+        )
 
     async def _health(self) -> Answer:
         used = await self._write(_probe, self.station)

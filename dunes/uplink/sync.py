@@ -11,10 +11,12 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from dunes.buffer.ack import last_receipt
+from dunes.buffer.keyring import Keyring
 from dunes.buffer.store import Buffer, Stream, open_buffer
 from dunes.clock import SYSTEM_CLOCK, Clock
 from dunes.crypto.identity import Identity, load_identity
 from dunes.crypto.signing import VerifyKey
+from dunes.crypto.truststore import TrustStore
 from dunes.errors import ConfigError, Denied, DunesError, NotFound, PeerError, TryLater
 from dunes.model import Priority, buffer_name
 from dunes.mu.log import log_directory
@@ -22,7 +24,8 @@ from dunes.paths import Paths
 from dunes.secrets import load_secret
 from dunes.settings import Settings
 from dunes.site import Site, running_site
-from dunes.uplink.carriers.https import HttpsCarrier, make_client, request_identity
+from dunes.uplink.acquaint import request_station, seals_to, trust_station
+from dunes.uplink.carriers.https import HttpsCarrier
 from dunes.uplink.countersign import bring_log
 from dunes.uplink.errors import BadRecord, OtherKey
 from dunes.uplink.forget import (
@@ -46,7 +49,6 @@ from dunes.uplink.target import (
     pin_key,
     pinned_key,
 )
-from dunes.uplink.tls import client_context
 
 if TYPE_CHECKING:
     from dunes.secrets import Secret
@@ -219,6 +221,7 @@ class Sync:
                 loop.add_signal_handler(signal.SIGTERM, task.cancel)
         self._refuse_hold(watch)
         key = self.key if self.key is not None else await self._first_use()
+        await self._let_read(key)
         self._forget_others(key)
         carrier = HttpsCarrier.open(
             self.target.url,
@@ -343,7 +346,7 @@ class Sync:
 
     async def _first_use(self) -> VerifyKey:
         """Ask the ground station for its key, pin it and say so."""
-        key = await request_key(self.target, self.timeout_s)
+        key = (await request_station(self.target, self.timeout_s)).key
         path = pin_key(self.settings.paths, self.target.name, key)
         self.key, self.report.station = key, key.kid
         self.report.notes.append(
@@ -351,6 +354,33 @@ class Sync:
             f"{path}. Compare it with what mcp ground-station serve prints"
         )
         return key
+
+    async def _let_read(self, key: VerifyKey) -> None:
+        """See to it that the ground station can open what is sealed here, old and new.
+
+        Raises:
+            Untrusted: its key was revoked here.
+        """
+        paths, now_us = self.settings.paths, self.clock.unix_us()
+        if not seals_to(paths, key.kid, now_us) and not await self._learn_document(key, now_us):
+            self.report.notes.append(
+                f"{self.target.name} gave no key to seal to: it keeps and verifies what it gets, "
+                "but cannot read it; mcp init --ground-key station.pub.maml"
+            )
+        trusted = TrustStore.at(paths)
+        granted = Keyring(self.identity, trusted, {}).grant(self.buffer, self.table)
+        if granted:
+            self.report.notes.append(
+                f"{self.target.name} may read from now on what was sealed before it was known"
+            )
+
+    async def _learn_document(self, key: VerifyKey, now_us: int) -> bool:
+        """Ask for the station's key document; delivery does not wait for one that fails."""
+        try:
+            station = await request_station(self.target, self.timeout_s)
+        except DunesError:
+            return False  # if the link or the peer is in trouble, the sync itself will say so
+        return station.key.kid == key.kid and trust_station(self.settings.paths, station, now_us)
 
     def _forget_others(self, key: VerifyKey) -> None:
         """Forget what was acknowledged by a station that this one is not.
@@ -442,27 +472,6 @@ def open_sync(
         buffer.close()
         raise
     return Sync(settings, buffer, folded, target, key, identity, api_key, timeout_s)
-
-
-async def request_key(target: Target, timeout_s: float) -> VerifyKey:
-    """Ask a ground station for the key that signs its receipts, over its trusted TLS.
-
-    Raises:
-        NoAnswer: it does not answer.
-        NoGroundStation: something else does.
-        ConfigError: it is not the key that the destination's entry names.
-    """
-    context = client_context(ca_file=target.ca_file, tls_sha256=target.tls_sha256)
-    async with make_client(target.url, context, target.proxy, timeout_s, timeout_s) as client:
-        _, pem = await request_identity(client, target.url)
-    key = VerifyKey.from_spki(pem)
-    if target.kid and key.kid != target.kid:
-        raise ConfigError(
-            f"{target.url} signs with key {key.kid}, the entry of {target.name} names "
-            f"{target.kid}",
-            hint="if the ground station has a new key on purpose: mcp init --ground-key FILE",
-        )
-    return key
 
 
 def left_of(buffer: Buffer, table: str, destination: str) -> dict[int, tuple[int, int]]:

@@ -304,8 +304,8 @@ def _join(
             store.add(given.document, [Role.GROUND_STATION], _now_us())
         else:
             report.notes.append(
-                f"a PEM file says nothing of whom to seal to: readings for {name} stay in clear; "
-                "with its station.pub.maml as --ground-key they are sealed"
+                f"a PEM file says nothing of whom to seal to: the first sync asks {name} for it; "
+                "its station.pub.maml as --ground-key says it now"
             )
         row.station, row.key = given.key.kid, "given"
     elif (known := pinned_key(settings.paths, target)) is not None:
@@ -359,10 +359,10 @@ def _first_use(
     """Take the ground station's key on first use, and show it."""
     import asyncio
 
-    from dunes.uplink.sync import request_key
+    from dunes.uplink.acquaint import request_station, trust_station
 
     try:
-        key = asyncio.run(request_key(target, timeout_s))
+        station = asyncio.run(request_station(target, timeout_s))
     except (TryLater, Unavailable) as e:
         report.notes.append(
             f"{target.name} did not answer ({e.message}); its key will be taken at the first sync"
@@ -377,12 +377,13 @@ def _first_use(
                 f"{target.name}={target.url} --tls-sha256 {shown}"
             )
         return
-    path = pin_key(settings.paths, target.name, key)
-    row.station, row.key = key.kid, "first use"
+    path = pin_key(settings.paths, target.name, station.key)
+    trust_station(settings.paths, station, _now_us())
+    row.station, row.key = station.key.kid, "first use"
     report.changed = True
     report.notes.append(
-        f"{target.name} signs its receipts with key {key.kid}; taken on first use and pinned in "
-        f"{path}. Compare it with what mcp ground-station serve prints"
+        f"{target.name} signs its receipts with key {station.key.kid}; taken on first use and "
+        f"pinned in {path}. Compare it with what mcp ground-station serve prints"
     )
 
 

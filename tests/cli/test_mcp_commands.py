@@ -95,6 +95,37 @@ def test_the_guides_line_delivers_everything_once(typed, joined, home):
     assert 0 == against.returncode, against.stdout + against.stderr
 
 
+def test_what_was_sealed_before_a_station_was_known_is_granted_to_it(typed, home, ground):
+    first = typed("dunes", "ingest", "--table", "lunar_telemetry", given=ROWS)
+    assert 0 == first.returncode, first.stderr
+    report = json.loads(
+        typed(
+            "mcp", "init", "--mesh-id", "lunar-ble-001", "--json",
+            "--destination", f"earth-gs={ground['url']}", "--tls-sha256", ground["tls_sha256"],
+        ).stdout
+    )  # fmt: skip
+    assert "first use" == report["destinations"][0]["key"]
+    typed(
+        "mcp", "ground-station", "enroll", report["gateway"], "--key", report["public_key"],
+        "--api-key-file", home / "dunes/keys/api-key.secret", "--data", home / "ground",
+    )  # fmt: skip
+    sealed = json.loads(
+        typed("dunes", "check-buffer", "--table", "lunar_telemetry", "--json").stdout
+    )
+    assert "all" == sealed["sealed"]
+    done = typed("mcp", "sync", "--buffer", "lunar-data")
+    assert 0 == done.returncode, done.stderr
+    assert "may read from now on what was sealed before" in done.stdout
+    data = ["--data", home / "ground"]
+    found = typed("mcp", "ground-station", "query", *data, "--table", "lunar-data", "--json")
+    assert list(range(1, 101)) == [x["seq"] for x in json.loads(found.stdout)["readings"]][:100]
+    verified = typed("mcp", "ground-station", "verify", *data, "--table", "lunar-data", "--deep")
+    assert 0 == verified.returncode, verified.stdout
+    again = typed("mcp", "sync", "--buffer", "lunar-data")
+    assert "granted" not in again.stdout
+    assert 0 == again.returncode
+
+
 def test_an_unknown_buffer_or_destination_is_66_with_the_nearest(typed, joined):
     buffer = typed("mcp", "sync", "--buffer", "lunar-dta")
     assert (66, "hint: did you mean lunar_telemetry?") == (

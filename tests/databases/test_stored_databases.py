@@ -12,9 +12,10 @@ import dunes.uplink.tables  # noqa: F401 - adds its tables to the metadata
 from dunes.buffer.ack import last_receipt
 from dunes.buffer.appender import Appender
 from dunes.buffer.cursor import load_position
+from dunes.buffer.keyrecords import key_records
 from dunes.buffer.migrate import VERSION_TABLE, stored_revision
 from dunes.buffer.query import Query, query
-from dunes.buffer.read import key_records, tombstones
+from dunes.buffer.read import tombstones
 from dunes.buffer.schema import REVISION, metadata
 from dunes.buffer.store import Buffer
 from dunes.buffer.verify import Checks, check

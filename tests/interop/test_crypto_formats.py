@@ -95,6 +95,25 @@ def read_key_record(record, sender, reader):
     return HPKE.decrypt(wraps[reader.kid], reader.opening, info=bound), stream
 
 
+def read_grant(grant, record, sender, reader):
+    """Give the secret of the epoch that began with `record`, from a grant of it."""
+    sender.public.verify(grant[-3309:], grant[:-3309], b"dunes/2048-aes/v1/key-record")
+    assert b"DUNESKEYS\x02" == grant[:10]
+    at = 11 + grant[10] + 16
+    stream = grant[at + 1 : at + 1 + grant[at]].decode()
+    at += 1 + grant[at]
+    (created,) = struct.unpack(">Q", grant[at : at + 8])
+    epoch = hashlib.sha256(record).digest()
+    assert epoch == grant[at + 8 : at + 40]
+    count, at = grant[at + 40], at + 41
+    wraps = {
+        grant[i : i + 16].hex(): grant[i + 16 : i + 1184]
+        for i in range(at, at + count * 1184, 1184)
+    }
+    bound = info("dunes/2048-aes/v1/grant", SUITE, sender.kid, reader.kid, stream, str(created))
+    return HPKE.decrypt(wraps[reader.kid], reader.opening, info=bound + b"\x00" + epoch)
+
+
 def frame_key(secret, record, salt):
     label = b"dunes/2048-aes/v1/frame\x00" + hashlib.sha256(record).digest()
     wide = HKDF(hashes.SHA256(), 44, salt=salt, info=label).derive(secret)
@@ -280,12 +299,19 @@ def test_dunes_opens_what_the_second_implementation_sealed():
     assert b"readings" == opener.open(opener.add_record(record), b"s" * 16, body, b"header")
 
 
+def keys_of():
+    """Make recipient keys of somebody else."""
+    pair = mlkem.MLKEM768PrivateKey.generate(), x25519.X25519PrivateKey.generate()
+    return [key.public_key() for key in pair]
+
+
 def test_the_second_implementation_opens_what_dunes_seals_today():
     import io
     import os
 
     from dunes.crypto import batch, sealedfile
     from dunes.crypto.framekeys import FrameSealer
+    from dunes.crypto.keyrecord import make_key_record
     from dunes.crypto.signing import SigningKey
     from dunes.crypto.xwing import Recipient
 
@@ -296,6 +322,11 @@ def test_the_second_implementation_opens_what_dunes_seals_today():
     key, nonce = frame_key(secret, sealer.key_record, b"s" * 16)
     sealed = sealer.seal(b"readings", b"header", b"s" * 16)
     assert b"readings" == AESGCM(key).decrypt(nonce, sealed, b"header")
+    other = SigningKey.generate()
+    lonely = FrameSealer.new([Recipient(other.kid, *keys_of())], signing, "s", b"e" * 32, 5)
+    grants = hashlib.sha256(lonely.key_record).digest()
+    grant = make_key_record(to, signing, "s", b"e" * 32, 6, grants=grants)
+    assert b"e" * 32 == read_grant(grant, lonely.key_record, SENDER, RECIPIENT)
     content = os.urandom(2 * 1048576 + 12345)
     sink = io.BytesIO()
     more = {"sender": signing, "recipients": to, "dek": os.urandom(32), "at_s": 9}
@@ -310,6 +341,6 @@ def test_the_page_names_every_context_and_label_of_the_code():
 
     page = (ROOT / "docs/formats.md").read_text(encoding="utf-8")
     words = [value for name, value in vars(names).items() if name.startswith(("SIGN_", "LABEL_"))]
-    assert 14 > len(words) > 10
+    assert 15 > len(words) > 10
     for word in [*words, names.SUITE.encode()]:
         assert word.decode() in page

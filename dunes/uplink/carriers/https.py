@@ -308,7 +308,8 @@ async def request_identity(client: httpx.AsyncClient, url: str) -> tuple[str, st
     """Ask a ground station for the key that signs its receipts.
 
     Returns:
-        Its kid as it claims it, and the public key as PEM; neither is checked here.
+        The public key as PEM, and its key document, empty if it gives none; neither is
+        checked here.
 
     Raises:
         NoAnswer: nothing there.
@@ -323,4 +324,5 @@ async def request_identity(client: httpx.AsyncClient, url: str) -> tuple[str, st
     body = _json(response.content[:ANSWER_MAX_BYTES])
     if not isinstance(body, dict) or not isinstance(body.get("public_key"), str):
         raise NoGroundStation(f"{url} does not say which key signs its receipts")
-    return str(body.get("kid", "")), body["public_key"]
+    document = body.get("document")
+    return body["public_key"], document if isinstance(document, str) else ""

@@ -14,10 +14,12 @@ from dunes.buffer.query import Query, query
 from dunes.buffer.store import open_buffer
 from dunes.clock import SYSTEM_CLOCK
 from dunes.crypto.identity import ensure_identity
+from dunes.crypto.truststore import Role, TrustStore
 from dunes.model import Priority, Reading
 from dunes.paths import find_paths
 from dunes.secrets import Secret, store_secret
 from dunes.settings import load, write_profile
+from dunes.uplink.audit import ground_opener
 from dunes.uplink.enroll import enroll
 from dunes.uplink.ground import GroundStation
 from dunes.uplink.grounddir import ground_buffer, station_identity
@@ -86,7 +88,7 @@ class Ground:
     def readings(self, lane=None):
         """Give all complete readings of the ground station's store, in lane order."""
         with self.buffer() as opened:
-            found = query(opened, TABLE, Query(priority=lane), lambda _stream: None)
+            found = query(opened, TABLE, Query(priority=lane), ground_opener(self.data, opened))
             return [item.reading for item in found.readings]
 
     def seqs(self, lane=Priority.ROUTINE):
@@ -118,7 +120,9 @@ class Gateway:
         enroll(ground.data, self.name, pem, API_KEY)
         entry = {"url": ground.running.url, "tls_sha256": ground.running.tls_sha256}
         write_profile(self.settings, {"uplink.destinations": {"earth-gs": entry}})
-        pin_key(self.paths, "earth-gs", station_identity(ground.data).signing.public)
+        station = station_identity(ground.data)
+        pin_key(self.paths, "earth-gs", station.signing.public)
+        TrustStore.at(self.paths).add(station.document, [Role.GROUND_STATION], BEGIN_US)
 
     def point_at(self, url, sha256):
         entry = {"url": url, "tls_sha256": sha256}

@@ -7,8 +7,8 @@ from random import Random
 import pytest
 
 from dunes.buffer.appender import Appender
+from dunes.buffer.keyrecords import key_records
 from dunes.buffer.query import Query, query
-from dunes.buffer.read import key_records
 from dunes.buffer.store import open_buffer
 from dunes.crypto.framekeys import FrameSealer
 from dunes.errors import Denied, PeerError

@@ -12,7 +12,8 @@ from dunes.buffer.cursor import Position, load_position
 from dunes.buffer.frame import NO_HASH, check_link, open_readings, parse_frame
 from dunes.buffer.group import Group, Limits
 from dunes.buffer.heads import stored_heads
-from dunes.buffer.read import chain_point, key_records, stored_frame, stored_frames
+from dunes.buffer.keyrecords import key_records
+from dunes.buffer.read import chain_point, stored_frame, stored_frames
 from dunes.buffer.thread import AppenderThread
 from dunes.clock import SYSTEM_CLOCK
 from dunes.crypto.framekeys import FrameOpener, FrameSealer

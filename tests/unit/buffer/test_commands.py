@@ -200,17 +200,17 @@ def test_a_quota_full_of_alerts_is_status_74(home, dunes, monkeypatch):
     assert "mcp sync" in first.err
 
 
-def test_frames_are_sealed_once_a_ground_station_is_trusted(home, dunes):
+def test_frames_are_sealed_from_the_first_on(home, dunes):
     earth = create_identity(find_paths({"DUNES_HOME": str(home / "earth")}), "earth-gs")
     paths = find_paths()
     (home / "a.jsonl").write_text(line(0))
     (home / "b.jsonl").write_text(line(1))
-    assert "not sealed" in dunes("ingest", "--table", TABLE, "a.jsonl").out
+    assert "not sealed" not in dunes("ingest", "--table", TABLE, "a.jsonl").out
     TrustStore.at(paths).add(earth.document, [Role.GROUND_STATION], SYSTEM_CLOCK.unix_us())
     done = dunes("ingest", "--table", TABLE, "b.jsonl")
     assert "not sealed" not in done.out
     report = json.loads(dunes("check-buffer", "--table", TABLE, "--deep", "--json").out)
-    assert ("some", True, []) == (report["sealed"], report["intact"], report["findings"])
+    assert ("all", True, []) == (report["sealed"], report["intact"], report["findings"])
     seqs = [
         x["seq"] for x in json.loads(dunes("query", "--table", TABLE, "--json").out)["readings"]
     ]

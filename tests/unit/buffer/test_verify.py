@@ -11,8 +11,9 @@ from dunes.buffer import chainwalk
 from dunes.buffer.ack import AckedLane, apply_receipt
 from dunes.buffer.appender import Appender
 from dunes.buffer.findings import Kind
+from dunes.buffer.keyrecords import key_records
 from dunes.buffer.query import Query, query
-from dunes.buffer.read import key_records, stored_frame, stored_frames, tombstones
+from dunes.buffer.read import stored_frame, stored_frames, tombstones
 from dunes.buffer.records import DropReason
 from dunes.buffer.repair import plan, repair
 from dunes.buffer.verify import Checks, GroundLane, check

@@ -28,6 +28,7 @@ from dunes.crypto.framekeys import (
     KeyRecord,
     derive_frame_key,
 )
+from dunes.crypto.keyrecord import make_key_record
 from dunes.crypto.signing import SIGNATURE_BYTES
 from dunes.errors import DunesError, LocalError
 
@@ -154,10 +155,73 @@ def test_swapped_wraps_do_not_open(sealer, gateway, station):
 
 def test_another_version_or_suite_is_refused_by_name(sealer, gateway):
     opener = opener_of(gateway, gateway)
-    with pytest.raises(SuiteRefused, match="version 2"):
-        opener.add_record(sealer.key_record.replace(b"DUNESKEYS\x01", b"DUNESKEYS\x02"))
+    with pytest.raises(SuiteRefused, match="version 3"):
+        opener.add_record(sealer.key_record.replace(b"DUNESKEYS\x01", b"DUNESKEYS\x03"))
     with pytest.raises(SuiteRefused, match="only 2048-AES/1"):
         opener.add_record(sealer.key_record.replace(b"ml-dsa-65", b"ml-dsa-44"))
+
+
+def grant_of(sealer, sender, *recipients, secret=b"e" * 32):
+    epoch = KeyRecord.parse(sealer.key_record)
+    return make_key_record(
+        [party.recipient.public for party in recipients],
+        sender.signing,
+        epoch.stream,
+        secret,
+        1_763_900_001_000_000,
+        grants=epoch.record_hash,
+    )
+
+
+@pytest.fixture
+def alone(gateway):
+    return FrameSealer.new(
+        [gateway.recipient.public], gateway.signing, "lunar_telemetry", b"e" * 32, 1_763_900_000
+    )
+
+
+@pytest.mark.parametrize("granted_first", [False, True])
+def test_a_station_that_comes_late_opens_what_it_was_granted(
+    alone, gateway, station, granted_first
+):
+    body = alone.seal(b"readings", HEADER, SALT)
+    records = [alone.key_record, grant_of(alone, gateway, station)]
+    opener = opener_of(station, gateway)
+    opener.add_record(alone.key_record)
+    with pytest.raises(NotARecipient):
+        opener.open(alone.key_id, SALT, body, HEADER)
+    opener = opener_of(station, gateway)
+    for record in reversed(records) if granted_first else records:
+        opener.add_record(record)
+    assert b"readings" == opener.open(alone.key_id, SALT, body, HEADER)
+    assert {gateway.kid, station.kid} == opener.recipients(alone.key_id)
+    assert [alone.key_id] == opener.epochs()
+
+
+def test_a_grant_by_a_stranger_or_of_another_secret_opens_nothing(
+    alone, gateway, station, stranger
+):
+    body = alone.seal(b"readings", HEADER, SALT)
+    opener = opener_of(station, gateway)
+    opener.add_record(alone.key_record)
+    with pytest.raises(Untrusted):
+        opener.add_record(grant_of(alone, stranger, station))
+    opener.add_record(grant_of(alone, gateway, station, secret=b"f" * 32))
+    with pytest.raises(Tampered):
+        opener.open(alone.key_id, SALT, body, HEADER)
+
+
+def test_a_wrap_is_bound_to_the_epoch_that_it_grants(alone, gateway, station):
+    other = FrameSealer.new(
+        [gateway.recipient.public], gateway.signing, "lunar_telemetry", b"e" * 32, 7
+    )
+    own, moved = (KeyRecord.parse(x.key_record).record_hash for x in (alone, other))
+    body = grant_of(alone, gateway, station)[:-SIGNATURE_BYTES].replace(own, moved)
+    opener = opener_of(station, gateway)
+    opener.add_record(other.key_record)
+    opener.add_record(body + gateway.signing.sign(body, names.SIGN_KEY_RECORD))
+    with pytest.raises(DunesError):
+        opener.open(other.key_id, SALT, other.seal(b"readings", HEADER, SALT), HEADER)
 
 
 def test_every_cut_of_a_record_is_refused(sealer, gateway):
