@@ -231,10 +231,14 @@ def assumptions(draft: Draft, options: frozenset[str]) -> Iterator[Assumption]:
     if env.obstacles:
         losses = ", ".join(f"{o.name} {o.loss_db:g} dB" for o in env.obstacles)
         yield one("obstacles", losses, "obstacles")
-    height = max(kind.antenna_height_m for kind in env.kinds)
+    height = max(
+        (kind.antenna_height_m for kind in env.kinds if kind.relay),
+        default=env.gateways.antenna_height_m,
+    )
     reach = farthest_m(radio, air, height, radio.budget_db)
     holes = holes_m(radio, air, height, radio.budget_db)
-    gaps = "".join(f", but not {a:.0f} to {b:.0f} m" for a, b in holes if b - a > 1)
+    gaps = " or ".join(f"{a:.0f} to {b:.0f} m" for a, b in holes if b - a > 1)
+    gaps = f", but not {gaps}" if gaps else ""
     yield Assumption(
         "hop range",
         f"{reach:.0f} m between {height:g} m masts{gaps}",

@@ -18,6 +18,7 @@ from torgo.commands.making import (
     finish,
     make_wish,
     pace_and_prove,
+    project_of,
     search_plan,
     stoppable,
     write_files,
@@ -53,7 +54,7 @@ def adapt_plan(
             f"--step {step} does not fit into --duration {duration}",
             hint="e.g. --duration 6h --step 60s",
         )
-    project = files.read_project()
+    project = project_of(asked)
     target = Path(output)
     files.check_output(target)
     asked.obstacles = asked.obstacles or project.get("obstacles", "static")

@@ -232,6 +232,14 @@ def make_wish(asked: Asked, project: dict[str, Any]) -> "Wish":
     )
 
 
+def project_of(asked: Asked) -> dict[str, Any]:
+    """Read the folder's project file; one that is for another environment says nothing."""
+    project = files.read_project()
+    if asked.env is not None and project.get("environment") not in {None, asked.env}:
+        return {}
+    return project
+
+
 def default_iterations(nodes: int) -> int:
     """Choose the search's effort: what finds the optimum on small sites, less on vast ones."""
     return 2_000 if nodes <= 2_000 else 500  # noqa: PLR2004 - a step of vast sites costs more
@@ -256,7 +264,10 @@ def draft_or_refuse(screen: Screen, asked: Asked, wish: "Wish") -> "Draft | Writ
     with screen.progress("looking for ways out", unit="") as bar:
         remedies = list(try_remedies(wish, lambda what: bar.update(0, note=what)))
     env = wish.env
-    height = max(kind.antenna_height_m for kind in env.kinds)
+    height = max(
+        (kind.antenna_height_m for kind in env.kinds if kind.relay),
+        default=env.gateways.antenna_height_m,
+    )
     reach = farthest_m(env.radio, env.propagation, height, env.radio.budget_db)
     return Written(False, refusal=explain_refusal(draft, judgement, reach, remedies))
 
@@ -389,7 +400,7 @@ def make_plan(
     from torgo.generate import Labels, skeleton
     from torgo.reports import Written, written_lines
 
-    project = files.read_project()
+    project = project_of(asked)
     target = Path(output)
     files.check_output(target)
     asked.obstacles = asked.obstacles or project.get("obstacles", "static")
