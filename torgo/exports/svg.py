@@ -139,7 +139,6 @@ def map_layers(plan: Plan, focus: int | None) -> Iterator[str]:
     drawn = plan.site.positions == "drawn"
     if not drawn and len(plan.nodes) <= COVERAGE_LIMIT:
         yield from _coverage(plan, scale)
-    labels = Labels()
     if not drawn:
         for part in (0.25, 0.5, 0.75):
             yield f'<circle class="ring" cx="{cx}" cy="{cy}" r="{round(r * part, 2)}"/>'
@@ -149,7 +148,18 @@ def map_layers(plan: Plan, focus: int | None) -> Iterator[str]:
     if focus is not None and len(plan.nodes) <= FULL_LIMIT:
         yield from _paths(plan, focus, scale)
     yield from _nodes(plan, scale)
+    yield from _labels(plan, focus, scale, drawn=drawn)
+    if not drawn:
+        yield from _scale_bar(plan, scale)
+
+
+def _labels(plan: Plan, focus: int | None, scale: Scale, *, drawn: bool) -> Iterator[str]:
+    """Name the gateways, the chosen node and the obstacles."""
+    labels = Labels()
     yield '<g id="labels">'
+    for node in plan.nodes:
+        if node.role == "gateway":
+            labels.keep_clear(scale.x(node.x_m), scale.y(node.y_m), 10)
     for i, node in enumerate(plan.nodes):
         if i == focus or node.role == "gateway":
             at = labels.place(scale.x(node.x_m), scale.y(node.y_m), 11, node.id, 6.4, 12)
@@ -161,8 +171,6 @@ def map_layers(plan: Plan, focus: int | None) -> Iterator[str]:
         at = labels.place(x, y, gap, obstacle.name, 5.0, 10)
         yield f'<text class="note" x="{at[0]}" y="{at[1]}">{escape(obstacle.name)}</text>'
     yield "</g>"
-    if not drawn:
-        yield from _scale_bar(plan, scale)
 
 
 def _coverage(plan: Plan, scale: Scale) -> Iterator[str]:
@@ -216,6 +224,10 @@ class Labels:
 
     def __init__(self) -> None:
         self.boxes: list[tuple[float, float, float, float]] = []
+
+    def keep_clear(self, x: float, y: float, size: float) -> None:
+        """Keep texts away from something that is drawn there."""
+        self.boxes.append((x - size, y - size, x + size, y + size))
 
     def place(
         self, x: float, y: float, gap: float, text: str, char: float, line: float
@@ -415,6 +427,16 @@ def figures(plan: Plan) -> Iterator[Sequence[str]]:
         ),
     )
     yield "t", f"1 % is lost from {pace.knee_msg_per_s:.3g} messages/s on ({pace.knee_by})"
+    if plan.rehearsal is not None:
+        run = plan.rehearsal
+        yield "gap", ""
+        yield "h", "How it fared while the site changed"
+        yield "t", f"{run.served_adaptive:.2%} of live nodes served in {run.duration_s / 3600:g} h"
+        yield (
+            "t",
+            f"roles unchanged {run.served_static:.2%}; ceiling {run.served_ceiling:.2%}",
+        )
+        yield "t", f"{run.changes_per_h:g} role changes an hour"
 
 
 def legend(plan: Plan, focus: int | None) -> Iterator[Sequence[str]]:
