@@ -203,6 +203,7 @@ class Flood:
         loss, guard = stack.loss, EVENT_US + TURN_US
         phase = [rng.randrange(CHANNELS * scan) for _ in range(size)]
         reach = [mask_of(row) for row in ears]
+        sparse = [mask_of(row) if isinstance(row, Powers) else -1 for row in powers]
         caches: list[deque[int]] = [deque() for _ in range(size)]
         waiting: list[deque[tuple[int, _Item]]] = [deque() for _ in range(size)]
         busy = [0] * size  # advertising sets in use
@@ -297,7 +298,9 @@ class Flood:
                         for near in (slot - 1, slot, slot + 1)
                         if near in air
                         for at, who in air[near]
-                        if -PACKET_US < at - start < PACKET_US and who != node
+                        if -PACKET_US < at - start < PACKET_US
+                        and who != node
+                        and sparse[who] & missing
                     ]
                     audience = ears[node]
                     for j in members(missing):
