@@ -7,12 +7,16 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-from dunes.buffer.query import Query, query
+from dunes.buffer.findings import VerifyReport
+from dunes.buffer.keyring import Keyring
+from dunes.buffer.query import Found, Query, query
 from dunes.buffer.store import Buffer
 from dunes.buffer.verify import Checks, check
+from dunes.settings import load
 
 TABLE = "lunar_telemetry"
 ROUNDS = int(os.environ.get("DUNES_KILLS", "8"))
@@ -34,11 +38,23 @@ def open_buffer(home: Path) -> Buffer:
     return Buffer.open(f"sqlite:///{home}/data/buffer.db")
 
 
+def readings(home: Path, buffer: Buffer, wanted: Query) -> Iterator[Found]:
+    """Give readings of what ingest sealed to its own key."""
+    keys = Keyring.load(load(environ(home)))
+    return query(buffer, TABLE, wanted, keys.opener_for(buffer)).readings
+
+
+def look(home: Path, buffer: Buffer) -> VerifyReport:
+    keys = Keyring.load(load(environ(home)))
+    opener_for = keys.opener_for(buffer)
+    return check(buffer, TABLE, Checks(deep=True, opener_for=opener_for, keys=keys.verifiers()))
+
+
 def seqs_by_lane(home: Path) -> dict[int, list[int]]:
     found: dict[int, list[int]] = {0: [], 1: [], 2: []}
     with open_buffer(home) as buffer:
-        assert [] == check(buffer, TABLE, Checks(deep=True)).findings
-        for each in query(buffer, TABLE, Query(), lambda _: None).readings:
+        assert [] == look(home, buffer).findings
+        for each in readings(home, buffer, Query()):
             found[each.place.lane].append(each.reading.seq)
     return found
 
@@ -135,10 +151,10 @@ def test_several_writers_share_a_table(tmp_path):
         out, err = process.communicate(timeout=60)
         assert (0, True) == (process.returncode, f"{n:,} readings" in out), err
     with open_buffer(home) as buffer:
-        assert [] == check(buffer, TABLE, Checks(deep=True)).findings
+        assert [] == look(home, buffer).findings
         assert 1 == len(buffer.streams())
         for device in ("d-1", "d-2", "d-3"):
-            found = query(buffer, TABLE, Query(device=device), lambda _: None).readings
+            found = readings(home, buffer, Query(device=device))
             assert list(range(n)) == sorted(x.reading.seq for x in found)
 
 
@@ -182,8 +198,8 @@ def test_a_clock_that_jumps_back_loses_and_hides_nothing(tmp_path):
     )
     assert 0 == done.returncode, done.stderr
     with open_buffer(home) as buffer:
-        found = query(buffer, TABLE, Query(since_us=1_500_000_000_000_000), lambda _: None)
-        assert list(range(50)) == sorted(x.reading.seq for x in found.readings)
-        report = check(buffer, TABLE, Checks(deep=True))
+        found = readings(home, buffer, Query(since_us=1_500_000_000_000_000))
+        assert list(range(50)) == sorted(x.reading.seq for x in found)
+        report = look(home, buffer)
     assert report.intact
     assert any("went back" in f.detail for f in report.findings)
