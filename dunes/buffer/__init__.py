@@ -20,22 +20,30 @@ The store:
         buffer.streams(table=None, gateway=None) -> list[Stream]   oldest first
         buffer.need_table(name) -> str                  raises NotFound with suggestions
         buffer.writing_stream(conn, table) -> Stream    the newest of this gateway; made if none
-        buffer.new_epoch(table, reason) -> Stream       after a restore or a conflict
+        buffer.new_epoch(table) -> Stream               after a restore or a conflict
         buffer.add_stream(conn, gateway, table, epoch) -> Stream    ground side; found or made
         buffer.lanes(conn, stream) -> dict[int, Lane]   counters of lanes 0, 1, 2
-        with buffer.reading() as conn: …                short, deferred
+        with buffer.reading() as conn: …                short, one consistent state
         with buffer.writing() as conn: …                BEGIN IMMEDIATE … COMMIT, durable
 
-    read      `stored_frames(conn, stream, lane, after_no, limit, max_bytes)` -> StoredFrame
-              rows with `encoded`; `tombstones(conn, stream, lane, after_no)`;
-              `key_records(conn, stream)`; `query(buffer, table, Query(...))`.
-    appender  `Appender`: group commit; readings are acknowledged after COMMIT only.
-              `AppenderThread`: the same behind a queue.
-    heads     `sign_head(conn, stream, lane, no, signer, now_us)` -> Head, for any frame
-              that is stored; `latest_heads(conn, stream)`.
-    ack       `apply_receipt(buffer, stream, destination, receipt_no, acked, body, …)`:
-              a receipt whose signature was verified; deletes up to what all destinations have.
-    quota     what gives way when the buffer is full.
-    cursor    how far a followed file was read.
-    verify    `check(buffer, table, …)` -> VerifyReport, what `dunes check-buffer` says.
+    statements  `Prepared(statement)(conn, **values)` -> Rows: the fast way to run one.
+    read        `stored_frames(conn, stream_id, lane, after_no, limit=, max_bytes=)` -> rows
+                with `encoded`; `stored_frame`, `chain_point`, `tombstones`.
+    query       `query(buffer, table, Query(...), opener_for)` -> Answer, by keyset pages.
+    appender    `Appender`: group commit; readings are acknowledged after COMMIT only.
+    committer   what happens within one of its transactions.
+    thread      `AppenderThread`: an appender behind a queue.
+    heads       `sign_head(conn, stream, lane, no, signer, now_us)` -> Head, for any frame
+                whose hash is known; `store_head`, `stored_heads`.
+    ack         `apply_receipt(buffer, stream, destination, receipt_no, acked, body, …)`:
+                a receipt whose signature was verified; deletes what all destinations have.
+    quota       what gives way when the buffer is full; `reserve` for a full disk.
+    cursor      how far a followed file was read.
+    keyring     this place's keys: signer, sealers, openers, verifiers; `keyrecords`,
+                `opening` beside it.
+    verify      `check(buffer, table, Checks(...))` -> VerifyReport, what check-buffer says;
+                `chainwalk`, `findings` below it; `repair` puts damage aside; `against`
+                compares with a ground station.
+    intake/     bytes of files and pipes → readings, for `dunes ingest`.
+    migrations/ Alembic steps, run by `migrate`.
 """

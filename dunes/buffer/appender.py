@@ -11,43 +11,26 @@ called again.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection
 
-from dunes.buffer import schema
+from dunes.buffer.committer import Committer, SealerFactory, Stored, Work, save_refusals
 from dunes.buffer.cursor import Position, save_position
-from dunes.buffer.frame import (
-    NO_SALT,
-    SALT_BYTES,
-    Batch,
-    Frame,
-    Sealer,
-    make_frame,
-    pack_readings,
-)
+from dunes.buffer.frame import Batch, pack_readings
 from dunes.buffer.group import LIMITS, Group, Limits
-from dunes.buffer.heads import CADENCE_S, sign_head, store_head
-from dunes.buffer.quota import (
-    HEADER_BYTES,
-    Dropped,
-    QuotaFull,
-    drop_oldest,
-    limit_bytes,
-    live_bytes,
-    make_room,
-    needed_bytes,
-)
+from dunes.buffer.heads import CADENCE_S
+from dunes.buffer.quota import Dropped, QuotaFull, drop_oldest, live_bytes, needed_bytes
 from dunes.buffer.records import Signer
 from dunes.buffer.reserve import Reserve
-from dunes.buffer.statements import Prepared, data_version
-from dunes.buffer.store import Buffer, Lane, Stream
+from dunes.buffer.store import Buffer, Stream
 from dunes.errors import LocalError, StorageFull
 from dunes.model import Priority, Reading
+
+__all__ = ["Appender", "Mark", "SealerFactory", "State", "Stored", "Totals"]
 
 RETRY_S = 1.0
 """After a full disk: how long before routine readings are tried again."""
@@ -55,47 +38,6 @@ RETRY_S = 1.0
 SETTLED_S = 10.0
 """After the last frame gave way: how long before the buffer counts as having room; and how
 often the reserve is tried again."""
-
-HEADROOM_MAX_BYTES = 64 * 1024 * 1024
-"""Far from the quota it is looked at again after this much (and when somebody else wrote)."""
-SEAL_EPOCH_S = 3600.0
-"""A long-lived writer takes a new secret so often, and whoever is trusted by then."""
-SEAL_AGAIN_S = 60.0
-"""While nothing is sealed: how often it is asked whether there is somebody to seal to."""
-
-SealerFactory = Callable[[Stream], Sealer | None]
-
-_K, _L, _S = schema.key_record.c, schema.lane.c, schema.stream.c
-_INSERT = Prepared(insert(schema.frame))
-_ADVANCE = Prepared(
-    update(schema.lane)
-    .where(_L.stream_id == bindparam("of_stream"), _L.lane == bindparam("lane_no"))
-    .values(
-        next_no=bindparam("to_no"),
-        next_msg=bindparam("to_msg"),
-        head_hash=bindparam("to_hash"),
-        frames=bindparam("to_frames"),
-        msgs=bindparam("to_msgs"),
-        size_bytes=bindparam("to_bytes"),
-    )
-)
-_REFUSE = Prepared(
-    update(schema.lane)
-    .where(_L.stream_id == bindparam("of_stream"), _L.lane == bindparam("lane_no"))
-    .values(refused_msgs=_L.refused_msgs + bindparam("more"))
-)
-_KEY = Prepared(
-    select(_K.key_id).where(
-        _K.stream_id == bindparam("stream_id"), _K.key_id == bindparam("id_of_key")
-    )
-)
-_ADD_KEY = Prepared(insert(schema.key_record))
-_NEWEST = Prepared(
-    select(_S.id, _S.gateway, _S.table_name, _S.epoch, _S.created_us)
-    .where(_S.gateway == bindparam("of_gateway"), _S.table_name == bindparam("of_table"))
-    .order_by(_S.id.desc())
-    .limit(1)
-)
 
 
 class State(Enum):
@@ -109,22 +51,6 @@ class State(Enum):
     """The quota is full of what must not be dropped: routine readings are refused."""
     DISK_FULL = "disk-full"
     """The disk is full: routine readings are refused, alerts wait if need be."""
-
-
-class Stored(NamedTuple):
-    """A frame that is on the disk."""
-
-    stream: Stream
-    lane: int
-    no: int
-    first_msg: int
-    n: int
-    hash: bytes
-
-    @property
-    def last_msg(self) -> int:
-        """The number of its last reading."""
-        return self.first_msg + self.n - 1
 
 
 class Mark(NamedTuple):
@@ -151,45 +77,6 @@ class Totals:
     unpackable: int = 0
     frames: int = 0
     dropped: Dropped = field(default_factory=Dropped)
-
-
-@dataclass(slots=True)
-class _Commit:
-    """What happens within one transaction."""
-
-    refused: list[Batch]
-    evict_first: bool
-    room_bytes: int = 0
-    stored: list[Stored] = field(default_factory=list)
-    dropped: Dropped = field(default_factory=Dropped)
-    signed: list[int] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Tip:
-    """A lane's newest end, known from one commit to the next while nobody else writes."""
-
-    next_no: int
-    next_msg: int
-    head_hash: bytes
-    frames: int
-    msgs: int
-    size_bytes: int
-
-    @classmethod
-    def of(cls, lane: Lane) -> Self:
-        return cls(
-            lane.next_no, lane.next_msg, lane.head_hash, lane.frames, lane.msgs, lane.size_bytes
-        )
-
-    def add(self, frame: Frame) -> None:
-        n = frame.header.n
-        self.next_no += 1
-        self.next_msg += n
-        self.head_hash = frame.hash
-        self.frames += 1
-        self.msgs += n
-        self.size_bytes += HEADER_BYTES + len(frame.body)
 
 
 class Appender:
@@ -220,21 +107,13 @@ class Appender:
         self.state = State.OK
         self.totals = Totals()
         self._signer = signer
-        self._make_sealer = make_sealer
-        self._random = random
+        self._committer = Committer(buffer, table, make_sealer, random)
         self._on_state = on_state
         self._group = Group(limits)
         self._now_s = buffer.clock.monotonic_s
-        self._connection: Connection | None = None
-        self._headroom_bytes = 0
-        self._stream: Stream | None = None
-        self._version: int | None = None
-        self._tips: dict[int, _Tip] = {}
-        self._sealer: Sealer | None = None
         self._unsaved_refusals = dict.fromkeys(map(int, Priority), 0)
         self._signed_s = dict.fromkeys(map(int, Priority), self._now_s() - CADENCE_S)
         self._unsigned: set[int] = set()
-        self._renew_s = self._now_s()
         self._retry_s = self._evicted_s = self._reserve_s = 0.0
         self._reserve_gone = False
         self._room_bytes = 0  # what dropped frames made room for, on a full disk
@@ -307,7 +186,7 @@ class Appender:
         """Commit all that is pending and sign the heads; the appender can still be used."""
         stored = self.commit()
         self._sign(sorted(self._unsigned))
-        self._let_go()
+        self._committer.let_go()
         return stored
 
     # -- packing -------------------------------------------------------------------
@@ -383,21 +262,22 @@ class Appender:
         refused: Iterable[Batch] = (),
     ) -> list[Stored]:
         """Store batches in one transaction; after it, tell how things stand."""
-        work = _Commit(list(refused), evict_first)
+        work = Work(list(refused), evict_first)
         refusals: dict[int, int] = {}
-        with self._writing() as connection:
-            stream = self._writing_stream(connection)
+        with self._committer.writing() as connection:
+            stream = self._stream_of(connection)
             before = live_bytes(connection) if evict_first else 0
             if evict_first:
                 batches = self._let_give_way(connection, batches, work)
             for batch in batches:
-                self._append(connection, stream, batch, work)
+                self._committer.append(connection, stream, batch, work)
             for lane in {made.lane for made in work.stored}:
-                if self._head_due(lane):
-                    self._sign_in(connection, stream, lane)
+                if self._signer is not None and self._head_due(lane):
+                    self._committer.sign(connection, stream, lane, self._signer)
                     work.signed.append(lane)
             if any(self._unsaved_refusals.values()):
-                refusals = self._save_refusals(connection, stream)
+                refusals = {lane: n for lane, n in self._unsaved_refusals.items() if n}
+                save_refusals(connection, stream, refusals)
             if mark is not None:
                 now_us = self.buffer.clock.unix_us()
                 save_position(connection, mark.source, self.table, mark.position, now_us)
@@ -408,35 +288,17 @@ class Appender:
         self._settle(work)
         return work.stored
 
-    def _save_refusals(self, connection: Connection, stream: Stream) -> dict[int, int]:
-        """Store how many readings were refused, with the next commit that succeeds."""
-        refusals = {lane: n for lane, n in self._unsaved_refusals.items() if n}
-        for lane, n in refusals.items():
-            _REFUSE(connection, of_stream=stream.id, lane_no=lane, more=n)
-        return refusals
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        """Write on a connection of our own: a checkout from the pool is half a commit."""
-        if self._connection is None:
-            self._connection = self.buffer.own_connection()
-        try:
-            with self.buffer.writing(self._connection) as connection:
-                yield connection
-        except BaseException:
-            self._let_go()  # the next commit begins with a fresh one
-            raise
-
-    def _let_go(self) -> None:
-        self._version = None
-        self._headroom_bytes = 0
-        self._tips.clear()
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+    def _stream_of(self, connection: Connection) -> Stream:
+        """Give the stream to write; heads that an older one lacks, its sender signs."""
+        before = self._committer.stream
+        stream = self._committer.current_stream(connection)
+        if before is not None and stream != before:
+            self._unsigned.clear()
+            self._signed_s = dict.fromkeys(map(int, Priority), self._now_s() - CADENCE_S)
+        return stream
 
     def _let_give_way(
-        self, connection: Connection, batches: list[Batch], work: "_Commit"
+        self, connection: Connection, batches: list[Batch], work: Work
     ) -> list[Batch]:
         """On a full disk: drop older frames, and take no more than they made room for.
 
@@ -458,7 +320,7 @@ class Appender:
                 work.refused.append(batch)
         return taken
 
-    def _settle(self, work: "_Commit") -> None:
+    def _settle(self, work: Work) -> None:
         """After a commit: count, and say what state the buffer is in."""
         for made in work.stored:
             self.totals.accepted[made.lane] += made.n
@@ -494,133 +356,20 @@ class Appender:
             if self._on_state is not None:
                 self._on_state(state, message)
 
-    def _writing_stream(self, connection: Connection) -> Stream:
-        """Give the newest stream: another process may have begun a new epoch.
-
-        What is known from the last commit still holds where nobody else wrote since.
-        """
-        version = data_version(connection)
-        renew = self._make_sealer is not None and self._now_s() >= self._renew_s
-        if (
-            version is not None
-            and version == self._version
-            and self._stream is not None
-            and not renew
-        ):
-            return self._stream
-        self._tips.clear()
-        self._headroom_bytes = 0
-        row = _NEWEST(connection, of_gateway=self.buffer.gateway, of_table=self.table).first()
-        if row is None:
-            stream = self.buffer.writing_stream(connection, self.table)
-        else:
-            stream = Stream(*row)
-        if renew or self._stream != stream:
-            self._stream = stream
-            self._sealer = None if self._make_sealer is None else self._make_sealer(stream)
-            wait_s = SEAL_AGAIN_S if self._sealer is None else SEAL_EPOCH_S
-            self._renew_s = self._now_s() + wait_s
-        if self._sealer is not None:
-            self._keep_key(connection, stream, self._sealer)
-        self._version = version
-        return stream
-
-    def _keep_key(self, connection: Connection, stream: Stream, sealer: Sealer) -> None:
-        """Store the key record before, and with, the first frame that needs it."""
-        if _KEY(connection, stream_id=stream.id, id_of_key=sealer.key_id).first() is None:
-            _ADD_KEY(
-                connection,
-                stream_id=stream.id,
-                key_id=sealer.key_id,
-                created_us=self.buffer.clock.unix_us(),
-                record=sealer.key_record,
-            )
-
-    def _append(
-        self, connection: Connection, stream: Stream, batch: Batch, work: "_Commit"
-    ) -> None:
-        """Give a batch its place in the lane and add the frame, or refuse it."""
-        need = needed_bytes(len(batch.packed))
-        self._headroom_bytes -= need
-        if self._headroom_bytes < 0:
-            try:
-                make_room(self.buffer, connection, need, batch.lane, work.dropped)
-            except QuotaFull:
-                if batch.lane == Priority.ALERT:
-                    raise
-                work.refused.append(batch)
-                return
-            free = limit_bytes(self.buffer, Priority.ROUTINE) - live_bytes(connection) - need
-            self._headroom_bytes = max(0, min(free // 2, HEADROOM_MAX_BYTES))
-        if work.dropped.frames:
-            self._tips.clear()
-        tip = self._tips.get(batch.lane)
-        if tip is None:
-            lane = self.buffer.lane(connection, stream.id, batch.lane, lock=True)
-            tip = self._tips[batch.lane] = _Tip.of(lane)
-        frame = make_frame(
-            batch,
-            epoch=stream.epoch,
-            no=tip.next_no,
-            first_msg=tip.next_msg,
-            prev_hash=tip.head_hash,
-            sealer=self._sealer,
-            salt=NO_SALT if self._sealer is None else self._random(SALT_BYTES),
-        )
-        _INSERT(
-            connection,
-            stream_id=stream.id,
-            lane=batch.lane,
-            no=tip.next_no,
-            n=batch.n,
-            first_msg=tip.next_msg,
-            ts_min=batch.ts_min_us,
-            ts_max=batch.ts_max_us,
-            hash=frame.hash,
-            header=frame.header_bytes,
-            body=frame.body,
-        )
-        work.stored.append(
-            Stored(stream, batch.lane, tip.next_no, tip.next_msg, batch.n, frame.hash)
-        )
-        tip.add(frame)
-        _ADVANCE(
-            connection,
-            of_stream=stream.id,
-            lane_no=batch.lane,
-            to_no=tip.next_no,
-            to_msg=tip.next_msg,
-            to_hash=tip.head_hash,
-            to_frames=tip.frames,
-            to_msgs=tip.msgs,
-            to_bytes=tip.size_bytes,
-        )
-
     # -- heads ---------------------------------------------------------------------
 
     def _head_due(self, lane: int) -> bool:
-        if self._signer is None:
-            return False
         return lane == Priority.ALERT or self._now_s() >= self._signed_s[lane] + CADENCE_S
-
-    def _sign_in(self, connection: Connection, stream: Stream, lane_no: int) -> None:
-        """Sign and store the head of a lane, in the caller's transaction."""
-        if self._signer is None:
-            return
-        lane = self.buffer.lane(connection, stream.id, lane_no)
-        now_us = self.buffer.clock.unix_us()
-        head = sign_head(connection, stream, lane, lane.last_no, self._signer, now_us)
-        store_head(connection, stream.id, head)
 
     def _sign(self, lanes: Sequence[int]) -> None:
         """Sign and store heads in a transaction of their own."""
-        stream = self._stream
-        if not lanes or self._signer is None or stream is None:
+        stream, signer = self._committer.stream, self._signer
+        if not lanes or signer is None or stream is None:
             return
         try:
-            with self._writing() as connection:
+            with self._committer.writing() as connection:
                 for lane in lanes:
-                    self._sign_in(connection, stream, lane)
+                    self._committer.sign(connection, stream, lane, signer)
         except StorageFull:  # the readings are safe; their signature waits for the next time
             for lane in lanes:
                 self._signed_s[lane] = self._now_s()

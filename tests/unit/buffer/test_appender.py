@@ -180,6 +180,22 @@ def test_heads_are_signed_at_their_cadence(buffer, reading, key, time, fill):
     assert [4, 3, 1] == heads()
 
 
+def test_a_new_epoch_is_signed_from_its_first_frame_on(buffer, reading, key, fill, time):
+    appender = Appender(buffer, "lunar_telemetry", signer=key)
+    fill(appender, 20)
+    fresh = buffer.new_epoch("lunar_telemetry")
+    time.sleep(20)
+    appender.sign_due()  # the old stream's, by the old knowledge
+    appender.add(reading(0, Priority.WARNING))
+    appender.commit()
+    time.sleep(20)
+    appender.sign_due()  # no routine frame in the new stream yet
+    appender.close()
+    with buffer.reading() as connection:
+        assert [] == stored_heads(connection, fresh.id, 2)
+        assert [1] == [head.no for head in stored_heads(connection, fresh.id, 1)]
+
+
 def test_a_head_vouches_for_its_frame(buffer, key, fill):
     appender = Appender(buffer, "lunar_telemetry", signer=key)
     fill(appender, 25)
@@ -275,7 +291,7 @@ def test_a_mark_is_stored_with_its_readings(buffer, appender, reading, monkeypat
     assert mark(10).position == stored()
     appender.add(reading(1))
     with monkeypatch.context() as patch:
-        patch.setattr(appender, "_append", lambda *_: 1 / 0)
+        patch.setattr(appender._committer, "append", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             appender.commit(mark=mark(20))
     assert mark(10).position == stored()
