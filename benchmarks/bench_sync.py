@@ -254,7 +254,9 @@ def compare(share):
         folder = Path(temporary)
         base = measure_baseline(folder / "baseline", BASELINE_S * max(share, 0.5))
         fast, fast_size, fast_mb = measure_sync(folder / "rtt", int(5000 * share), 0)
-        slow, slow_size, slow_mb = measure_sync(folder / "pipe", 2000 + int(4000 * share), RATE_BPS)
+        slow, slow_size, slow_mb = measure_sync(
+            folder / "pipe", 2000 + int(4000 * share), RATE_BPS
+        )
     ratio = fast["readings_per_s"] / base
     wire = slow_size * 8 / slow["duration_s"] / RATE_BPS
     peak_mb = max(fast_mb, slow_mb)
