@@ -5,8 +5,8 @@ or not, has r relays among its neighbours. By Menger's theorem any r-1 losses th
 leave every survivor within reach of every other.
 """
 
-from torgo.bits import members
-from torgo.connectivity import Verdict, close, find_clique, is_k_connected, test_connectivity
+from torgo.bits import lowest, members
+from torgo.connectivity import Closure, Verdict, find_clique, is_k_connected, test_connectivity
 from torgo.graph import Graph
 from torgo.paths import has_fan
 
@@ -110,12 +110,12 @@ class Backbone:
                 break
         if clique is None:
             return self.graph.size <= EXACT_LIMIT and is_k_connected(self.graph, rest, r)
-        done = close(masks, ball, r, clique)
-        while outside := around & ~done:
-            u = (outside & -outside).bit_length() - 1
-            if has_fan(masks, rest, u, done, r, self.horizon) is not None:
+        closure = Closure(masks, ball, r, clique)
+        while outside := around & ~closure.done:
+            u = lowest(outside)
+            if has_fan(masks, rest, u, closure.done, r, self.horizon) is not None:
                 return False
-            done = close(masks, ball, r, done | 1 << u)
+            closure.take(1 << u)
         return True
 
     def prune(self, order: list[int]) -> list[int]:

@@ -7,9 +7,25 @@ millisecond.
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+
+WIDE_BITS = 2_048
+"""From here on a step over one member costs more than a look at 64 bits."""
+MANY = 24
+"""From so many members of a wide set on, all are unpacked at once."""
+
+
+def lowest(mask: int) -> int:
+    """Give the smallest member of a set that has one."""
+    return (mask & -mask).bit_length() - 1
+
 
 def members(mask: int) -> Iterator[int]:
     """Walk the members in ascending order."""
+    if mask.bit_length() > WIDE_BITS and mask.bit_count() >= MANY:
+        raw = np.frombuffer(mask.to_bytes((mask.bit_length() + 7) // 8, "little"), np.uint8)
+        yield from np.flatnonzero(np.unpackbits(raw, bitorder="little")).tolist()
+        return
     while mask:
         low = mask & -mask
         yield low.bit_length() - 1

@@ -13,7 +13,7 @@ is at least k, SIAM J. Comput. 4 (1975).
 from dataclasses import dataclass
 from itertools import combinations
 
-from torgo.bits import members
+from torgo.bits import lowest, members
 from torgo.graph import Graph
 from torgo.paths import has_fan
 
@@ -54,25 +54,52 @@ def find_clique(masks: list[int], active: int, k: int, start: int) -> int | None
     return clique
 
 
-def close(masks: list[int], active: int, k: int, core: int) -> int:
-    """Take into `core` every active vertex that comes to have k neighbours in it.
+class Closure:
+    """A set of vertices that grows by every one that comes to have k neighbours in it.
 
-    Counts are kept bit-sliced: level[i] holds the vertices with more than i
-    neighbours in the set so far.
+    Args:
+        masks: neighbours of each vertex.
+        active: the vertices that may be taken in.
+        k: how many neighbours it takes.
+        core: where it begins; taken in as it is.
+
+    Attributes:
+        done: the set.
     """
-    levels = [0] * k
-    top = k - 1
-    done = core
-    fresh = core
-    while fresh:
-        for v in members(fresh):
-            row = masks[v]
-            for i in range(top, 0, -1):
-                levels[i] |= levels[i - 1] & row
-            levels[0] |= row
-        fresh = levels[top] & active & ~done
-        done |= fresh
-    return done
+
+    __slots__ = ("_levels", "active", "done", "masks")
+
+    def __init__(self, masks: list[int], active: int, k: int, core: int) -> None:
+        self.masks = masks
+        self.active = active
+        self._levels = [0] * k  # bit-sliced: level i holds those with more than i neighbours
+        self.done = 0
+        self.take(core)
+
+    def take(self, fresh: int) -> None:
+        """Take vertices in, and all that follow from them."""
+        masks, levels, outside = self.masks, self._levels, self.active & ~self.done
+        top = len(levels) - 1
+        done = self.done
+        while fresh:
+            done |= fresh
+            outside &= ~fresh
+            for v in members(fresh):
+                row = masks[v]
+                for i in range(top, 0, -1):
+                    levels[i] |= levels[i - 1] & row
+                levels[0] |= row
+            fresh = levels[top] & outside
+        self.done = done
+
+    def nearest(self) -> int:
+        """Give the vertex outside that has the most neighbours inside; any if none has one."""
+        outside = self.active & ~self.done
+        for level in reversed(self._levels):
+            close = level & outside
+            if close:
+                return lowest(close)
+        return lowest(outside)
 
 
 def is_k_connected(graph: Graph, active: int, k: int) -> bool:
@@ -95,13 +122,13 @@ def test_connectivity(graph: Graph, active: int, k: int) -> Verdict:
     start = _start(masks, active, k)
     if isinstance(start, Verdict):
         return start
-    done = close(masks, active, k, start)
-    while done != active:
-        v = _nearest(masks, active & ~done, done, k)
-        short = has_fan(masks, active, v, done, k)
+    closure = Closure(masks, active, k, start)
+    while closure.done != active:
+        v = closure.nearest()
+        short = has_fan(masks, active, v, closure.done, k)
         if short is not None:
             return Verdict(False, tuple(members(short.cut or 0)))
-        done = close(masks, active, k, done | 1 << v)
+        closure.take(1 << v)
     return Verdict(True)
 
 
@@ -138,18 +165,6 @@ def _first_reached(masks: list[int], active: int, k: int) -> int:
             break
         reached |= 1 << v
     return reached
-
-
-def _nearest(masks: list[int], rest: int, done: int, k: int) -> int:
-    """Choose the vertex outside that has the most neighbours inside."""
-    best, most = -1, -1
-    for v in members(rest):
-        inside = (masks[v] & done).bit_count()
-        if inside > most:
-            best, most = v, inside
-            if inside == k - 1:
-                break
-    return best
 
 
 def vertex_connectivity(graph: Graph, active: int, cap: int) -> tuple[int, tuple[int, ...]]:

@@ -9,7 +9,7 @@ from torgo.paths import fan
 
 PROVEN_LIMIT = 500
 """Up to so many nodes each one's disjoint paths are found; above, the farthest ones'."""
-SAMPLE = 60
+SAMPLE = 30
 """How many of the farthest nodes stand for a large site."""
 TTL_MAX = 127
 """Mesh Protocol 1.1, 3.4.4.4."""

@@ -283,7 +283,9 @@ def search_plan(screen: Screen, plan: "Plan", iterations: int, keep: int, stop: 
             if stop.wanted:
                 generator.interrupted = True
                 break
-    return generator.plan()
+    with screen.progress("proving the backbone") as bar:
+        bar.update(0)
+        return generator.plan()
 
 
 def pace_and_prove(

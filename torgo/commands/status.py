@@ -39,7 +39,9 @@ def status(
     for node in network.nodes:
         row = kinds.setdefault(node.kind, {})
         row[node.role] = row.get(node.role, 0) + 1
-    problems = list(find_problems(network))
+    with screen.progress("proving the plan anew") as bar:
+        bar.update(0)
+        problems = list(find_problems(network))
     report = Status(
         plan or files.PLAN,
         mine or mesh_id,
