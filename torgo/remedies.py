@@ -14,6 +14,8 @@ FRONT_END_DBM = 20
 MORE_GATEWAYS = 12
 LARGE = 3_000
 """Above so many nodes only masts, power and range are tried."""
+LEAST_RANGE_M = 1.0
+"""What --range takes."""
 NAMED = 12
 """So many nodes are named at most."""
 
@@ -170,6 +172,8 @@ def _range(wish: Wish) -> Remedy | None:
         return None
     radius = wish.env.area.radius_m
     for percent in range(95, 0, -5):
+        if radius * percent / 100 < LEAST_RANGE_M:
+            break
         smaller = replace(wish, env=with_range(wish.env, radius * percent / 100))
         if _works(smaller):
             metres = round(radius * percent / 100, 1)
