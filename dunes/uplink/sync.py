@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from dunes.buffer.ack import last_receipt
 from dunes.buffer.keyring import Keyring
+from dunes.buffer.rename import take_along
 from dunes.buffer.store import Buffer, Stream, open_buffer
 from dunes.clock import SYSTEM_CLOCK, Clock
 from dunes.crypto.identity import Identity, load_identity
@@ -450,7 +451,8 @@ def open_sync(
 
     Raises:
         NotFound: no such table or destination, or this gateway has no identity yet.
-        ConfigError: no destination, no API key.
+        ConfigError: no destination, no API key, or readings wait under a name that this
+            gateway no longer has.
     """
     site: Site | None = running_site(settings.paths)
     target = find_target(settings, site, destination)
@@ -468,10 +470,17 @@ def open_sync(
     try:
         folded = buffer.need_table(table)
         key = pinned_key(settings.paths, target)
+        own_kids = {own.kid for own in identity.own_senders}
+        moved = take_along(buffer, folded, identity.signing, own_kids)
     except BaseException:
         buffer.close()
         raise
-    return Sync(settings, buffer, folded, target, key, identity, api_key, timeout_s)
+    sync = Sync(settings, buffer, folded, target, key, identity, api_key, timeout_s)
+    if moved:
+        sync.report.notes.append(
+            f"{moved} readings that were taken in under another name go as {gateway}"
+        )
+    return sync
 
 
 def left_of(buffer: Buffer, table: str, destination: str) -> dict[int, tuple[int, int]]:

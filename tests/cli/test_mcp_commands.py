@@ -126,6 +126,56 @@ def test_what_was_sealed_before_a_station_was_known_is_granted_to_it(typed, home
     assert 0 == again.returncode
 
 
+def named(typed, home, ground, name):
+    """Name the gateway as an operator would, and enrol it."""
+    report = json.loads(
+        typed(
+            "mcp", "init", "--gateway-id", name, "--json",
+            "--destination", f"earth-gs={ground['url']}", "--tls-sha256", ground["tls_sha256"],
+        ).stdout
+    )  # fmt: skip
+    assert name == report["gateway"]
+    return typed(
+        "mcp", "ground-station", "enroll", name, "--key", report["public_key"],
+        "--api-key-file", home / "dunes/keys/api-key.secret", "--data", home / "ground",
+    )  # fmt: skip
+
+
+def test_what_was_taken_in_before_the_gateway_was_named_goes_under_its_name(typed, home, ground):
+    typed("dunes", "ingest", "--table", "lunar_telemetry", given=ROWS + ALERT + "\n")
+    named(typed, home, ground, "gw-habitat")
+    done = typed("mcp", "sync", "--buffer", "lunar-data")
+    assert 0 == done.returncode, done.stderr
+    assert done.stdout.startswith("lunar-data to earth-gs: 301 readings in ")
+    assert "301 readings that were taken in under another name go as gw-habitat" in done.stdout
+    status = json.loads(
+        typed("mcp", "ground-station", "status", "--data", home / "ground", "--json").stdout
+    )
+    assert {("gw-habitat", "alert", 1), ("gw-habitat", "routine", 300)} == {
+        (lane["gateway"], lane["lane"], lane["readings"])
+        for lane in status["lanes"]
+        if lane["readings"]
+    }
+
+
+def test_a_name_that_a_ground_station_knows_keeps_its_readings(typed, home, joined, ground):
+    first = typed("mcp", "sync", "--buffer", "lunar-data")
+    assert 0 == first.returncode, first.stderr
+    typed("dunes", "ingest", "--table", "lunar_telemetry", given=ALERT + "\n")
+    named(typed, home, ground, "gw-other")
+    refused = typed("mcp", "sync", "--buffer", "lunar-data")
+    old = joined["gateway"]
+    assert (78, f"hint: dunes config set gateway.id {old}, then mcp sync") == (
+        refused.returncode,
+        refused.stderr.splitlines()[-1],
+    )
+    assert f"1 readings of lunar_telemetry wait under the name {old}" in refused.stderr
+    typed("dunes", "config", "set", "gateway.id", old)
+    again = typed("mcp", "sync", "--buffer", "lunar-data")
+    assert 0 == again.returncode, again.stderr
+    assert again.stdout.startswith("lunar-data to earth-gs: 1 readings in ")
+
+
 def test_an_unknown_buffer_or_destination_is_66_with_the_nearest(typed, joined):
     buffer = typed("mcp", "sync", "--buffer", "lunar-dta")
     assert (66, "hint: did you mean lunar_telemetry?") == (
