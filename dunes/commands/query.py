@@ -5,9 +5,19 @@ from typing import Annotated
 import typer
 
 from dunes.console import Screen, command
+from dunes.console.query_options import (
+    DEFAULT_LIMIT,
+    After,
+    Device,
+    Format,
+    Gateway,
+    Kind,
+    Limit,
+    Since,
+    Until,
+    Urgency,
+)
 from dunes.errors import UsageError
-
-DEFAULT_LIMIT = 1000
 
 
 @command(schema="dunes.query/1", report="dunes.buffer.answer:QueryReport")
@@ -16,38 +26,15 @@ def query(
     table: Annotated[
         str, typer.Option("--table", metavar="NAME", help="Table or buffer to read.")
     ],
-    device: Annotated[
-        str | None, typer.Option("--device", metavar="NAME", help="Only this device.")
-    ] = None,
-    kind: Annotated[
-        str | None, typer.Option("--kind", metavar="KIND", help="Only this kind, e.g. co2.")
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option("--since", metavar="10m|TIME", help="Not older: an age, or RFC 3339."),
-    ] = None,
-    until: Annotated[
-        str | None,
-        typer.Option("--until", metavar="10m|TIME", help="Older: an age, or RFC 3339."),
-    ] = None,
-    priority: Annotated[
-        str | None,
-        typer.Option(
-            "--priority", metavar="alert|warning|routine", help="Only readings this urgent."
-        ),
-    ] = None,
-    gateway: Annotated[
-        str | None, typer.Option("--gateway", metavar="NAME", help="Only this gateway's.")
-    ] = None,
-    limit: Annotated[
-        int, typer.Option("--limit", min=0, help="At most so many; 0: all.")
-    ] = DEFAULT_LIMIT,
-    after: Annotated[
-        str, typer.Option("--after", metavar="CURSOR", help="Go on after an earlier answer.")
-    ] = "",
-    format_: Annotated[
-        str, typer.Option("--format", metavar="table|json|csv", help="How to print them.")
-    ] = "table",
+    device: Device = None,
+    kind: Kind = None,
+    since: Since = None,
+    until: Until = None,
+    priority: Urgency = None,
+    gateway: Gateway = None,
+    limit: Limit = DEFAULT_LIMIT,
+    after: After = "",
+    format_: Format = "table",
 ) -> int:
     """Read readings back, by device, kind, time and priority; the oldest first."""
     from dunes.buffer.keyring import Keyring

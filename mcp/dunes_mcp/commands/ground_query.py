@@ -6,6 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dunes.console import Screen, command
+from dunes.console.query_options import (
+    DEFAULT_LIMIT,
+    After,
+    Device,
+    Format,
+    Gateway,
+    Kind,
+    Limit,
+    Since,
+    Until,
+    Urgency,
+)
 from dunes.console.screen import printable, table_lines
 from dunes.errors import Exit, UsageError
 from dunes_mcp.commands.ground_options import Data
@@ -13,7 +25,6 @@ from dunes_mcp.commands.ground_options import Data
 if TYPE_CHECKING:
     from dunes.buffer.findings import VerifyReport
 
-DEFAULT_LIMIT = 1000
 FINDINGS_SHOWN = 20
 Table = Annotated[str, typer.Option("--table", metavar="NAME", help="Which table or buffer.")]
 
@@ -23,38 +34,15 @@ def query(
     screen: Screen,
     data: Data,
     table: Table,
-    device: Annotated[
-        str | None, typer.Option("--device", metavar="NAME", help="Only this device.")
-    ] = None,
-    kind: Annotated[
-        str | None, typer.Option("--kind", metavar="KIND", help="Only this kind, e.g. co2.")
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option("--since", metavar="10m|TIME", help="Not older: an age, or RFC 3339."),
-    ] = None,
-    until: Annotated[
-        str | None,
-        typer.Option("--until", metavar="10m|TIME", help="Older: an age, or RFC 3339."),
-    ] = None,
-    priority: Annotated[
-        str | None,
-        typer.Option(
-            "--priority", metavar="alert|warning|routine", help="Only readings this urgent."
-        ),
-    ] = None,
-    gateway: Annotated[
-        str | None, typer.Option("--gateway", metavar="NAME", help="Only this gateway's.")
-    ] = None,
-    limit: Annotated[
-        int, typer.Option("--limit", min=0, help="At most so many; 0: all.")
-    ] = DEFAULT_LIMIT,
-    after: Annotated[
-        str, typer.Option("--after", metavar="CURSOR", help="Go on after an earlier answer.")
-    ] = "",
-    format_: Annotated[
-        str, typer.Option("--format", metavar="table|json|csv", help="How to print them.")
-    ] = "table",
+    device: Device = None,
+    kind: Kind = None,
+    since: Since = None,
+    until: Until = None,
+    priority: Urgency = None,
+    gateway: Gateway = None,
+    limit: Limit = DEFAULT_LIMIT,
+    after: After = "",
+    format_: Format = "table",
 ) -> int:
     """Read received readings back, by gateway, device, kind, time and priority."""
     from dunes.buffer.query import query as find
