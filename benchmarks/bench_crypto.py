@@ -9,8 +9,9 @@ Baselines run in turns with what they are compared with:
   every 10 s at 1,000 readings a second. CPU time of one thread; JSON of 118 bytes, not
   compressed.
 - file: plain AES-256-GCM of the same library over the same bytes, file to file, in the same
-  1 MiB pieces, into a temporary file that is synced and renamed likewise (it verifies nobody's signature). Wall time, as
-  ours hashes on a second core; the fastest of the rounds, as other work only adds.
+  1 MiB pieces, into a temporary file that is synced and renamed likewise (it verifies nobody's
+  signature). Wall time, as ours hashes on a second core; the fastest of the rounds, as other
+  work only adds.
 
 Promises: at least 300 times cheaper a reading; opening at 80 % or more of plain AES-256-GCM
 (on a machine with two idle cores), memory flat. Exit 1 if the first is missed, or the second
