@@ -10,6 +10,7 @@ Pure (no I/O, no clock, no dice of their own):
     receiver   `receive(batch, ledger, …)`: what to store, what to refuse.
 
 The gateway's side:
+    report     `SyncReport`: what `mcp sync` prints.
     sync       `open_sync(settings, table, destination, …).run(…)`: all of `mcp sync`.
     pump       `Pump`: one buffer to one destination over a `Carrier`.
     carriers   `Carrier` and `https.HttpsCarrier`.

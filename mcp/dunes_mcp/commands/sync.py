@@ -11,10 +11,10 @@ from dunes.errors import Exit
 from dunes.units import duration_s, show_duration, show_size
 
 if TYPE_CHECKING:
-    from dunes.uplink.sync import SyncReport
+    from dunes.uplink.report import SyncReport
 
 
-@command(schema="dunes.mcp-sync/1", report="dunes.uplink.sync:SyncReport")
+@command(schema="dunes.mcp-sync/1", report="dunes.uplink.report:SyncReport")
 def sync(
     screen: Screen,
     buffer: Annotated[
