@@ -89,7 +89,7 @@ wheel-test: wheel ## install the wheel in an environment of its own, and try it 
 	$(BIN)/python tools/try_wheel.py $(VENV)-wheel
 
 lock: ## refresh the lock files (needs uv); UPGRADE=--upgrade for newer versions
-	$(LOCK) $(UPGRADE) --extra postgres --extra sim pyproject.toml -o requirements/run.lock
+	$(LOCK) $(UPGRADE) --extra postgres --extra sim --extra hci --extra flash --extra keyring pyproject.toml -o requirements/run.lock
 	$(LOCK) $(UPGRADE) --group test --group build -c requirements/run.lock -o requirements/test.lock
 	$(LOCK) $(UPGRADE) --group lint -c requirements/run.lock -c requirements/test.lock -o requirements/lint.lock
 	$(LOCK) $(UPGRADE) --extra qrng pyproject.toml -c requirements/run.lock -c requirements/test.lock -o requirements/qrng.lock

@@ -17,10 +17,13 @@ synced, over the readings of the simulated lunar habitat:
 - memory: the most that ingest, check-buffer and query use, as processes of their own.
 
 Promises: at least 3 times the indexed rows; within 30 % of the append-only file; 8 times
-fewer bytes than the indexed rows; a page at most twice as slow at a hundred times the size;
-a check in 2.5 s; memory below 150 MB. Exit 1 if one is missed. Ratios are what counts; the
-absolute figures are the disk's. They are those of each design's best round, as other work
-only adds: on a disk that takes milliseconds to sync, all are alike at 200 a commit.
+fewer bytes than the indexed rows; a page at most twice as slow at a hundred times the size; a check
+in 2.5 s; memory below 150 MB. Exit 1 if one is missed. A ratio is that of the medians over all
+rounds, which are as many as were decided before; the absolute figures are the disk's, and on a
+disk that takes milliseconds to sync all designs are alike at 200 a commit. A table without
+any index must be read whole to answer; against it nothing is promised, and the ratios are
+printed: some 2 at 200 a commit, where the sync that both pay is a third of our time, 4 at
+1,000, and 4 in bytes.
 """
 
 import argparse
@@ -155,11 +158,7 @@ class Segment:
 
 
 def bench_ingest(folder, readings, rounds):
-    """Give seconds for `PIECE` readings by (design, readings per commit), round by round.
-
-    Up to three times as many rounds where the best ones do not keep the promises: they
-    have not met a quiet moment yet, or there is none to meet.
-    """
+    """Give seconds for `PIECE` readings by (design, readings per commit), round by round."""
     designs = {
         "frames": Frames(folder),
         "rows": Rows(folder, indexed=False),
@@ -167,7 +166,7 @@ def bench_ingest(folder, readings, rounds):
         "segment file": Segment(folder),
     }
     taken = {(name, per): [] for per in (200, 1000) for name in designs}
-    for round_ in range(3 * rounds):
+    for round_ in range(rounds):
         start = round_ * PIECE % (len(readings) - PIECE)
         for (name, per), times in taken.items():
             pieces = [readings[i : i + per] for i in range(start, start + PIECE, per)]
@@ -175,22 +174,9 @@ def bench_ingest(folder, readings, rounds):
             for piece in pieces:
                 designs[name].commit(piece)
             times.append(time.perf_counter() - begun)
-        if round_ % rounds == rounds - 1 and all(
-            times_rows(taken, per) >= TIMES_ROWS and share_segment(taken, per) >= SHARE_SEGMENT
-            for per in (200, 1000)
-        ):
-            break
     for design in designs.values():
         design.close()
-    return taken
-
-
-def times_rows(taken, per, design="indexed rows"):
-    return min(taken[design, per]) / min(taken["frames", per])
-
-
-def share_segment(taken, per):
-    return min(taken["segment file", per]) / min(taken["frames", per])
+    return {case: statistics.median(times) for case, times in taken.items()}
 
 
 def bench_bytes(folder, readings):
@@ -323,18 +309,18 @@ def main():
 
     with tempfile.TemporaryDirectory(dir=given.dir) as folder:
         taken = bench_ingest(folder, readings, 40 if given.quick else 150)
-        for (name, per), times in taken.items():
-            say(f"{name}, {per} a commit, median", PIECE / statistics.median(times), "readings/s")
-            say(f"{name}, {per} a commit, best", PIECE / min(times), "readings/s")
+        for (name, per), piece_s in taken.items():
+            say(f"{name}, {per} a commit", PIECE / piece_s, "readings/s")
         for per in (200, 1000):
-            say(f"frames / rows, {per}", times_rows(taken, per, "rows"), "x")
-            times = times_rows(taken, per)
+            say(f"frames / rows, {per}", taken["rows", per] / taken["frames", per], "x")
+            times = taken["indexed rows", per] / taken["frames", per]
             say(f"frames / indexed rows, {per}", times, "x", "3", times >= TIMES_ROWS)
-            share = share_segment(taken, per)
+            share = taken["segment file", per] / taken["frames", per]
             say(f"frames / segment file, {per}", share, "x", "0.7", share >= SHARE_SEGMENT)
         sizes = bench_bytes(folder, readings)
         for name, size in sizes.items():
             say(f"{name}, at rest", size, "B/reading")
+        say("rows / frames of 200", sizes["rows"] / sizes["frames of 200"], "x")
         smaller = sizes["indexed rows"] / sizes["frames of 200"]
         say("indexed rows / frames of 200", smaller, "x", "8", smaller >= TIMES_SMALLER)
         (small_s, large_s), check_s = bench_size(folder, readings, large)

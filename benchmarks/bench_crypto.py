@@ -9,13 +9,11 @@ Baselines run in turns with what they are compared with:
   every 10 s at 1,000 readings a second. CPU time of one thread; JSON of 118 bytes, not
   compressed.
 - file: plain AES-256-GCM of the same library over the same bytes, file to file, in the same
-  1 MiB pieces, into a temporary file that is synced and renamed likewise (it verifies nobody's
-  signature). Wall time, as ours hashes on a second core; the fastest of the rounds, as other
-  work only adds.
+  1 MiB pieces and synced to disk likewise (it verifies nobody's signature). Wall time, as
+  ours hashes on a second core; the median of the rounds.
 
 Promises: at least 300 times cheaper a reading; opening at 80 % or more of plain AES-256-GCM
-(on a machine with two idle cores), memory flat. Exit 1 if the first is missed, or the second
-by more than half.
+(on a machine with two idle cores), memory flat. Exit 1 if one is missed.
 
 What bounds the second: the sender's signature covers a SHA-256 tree over the ciphertext, and
 SHA-256 costs more than all that plain AES-256-GCM does, reading and writing included. It runs
@@ -47,15 +45,15 @@ PIECE = 1 << 20
 CHEAPER, SHARE = 300, 0.8
 
 
-def in_turns(cases, rounds, clock, pick=statistics.median):
-    """Give the median (or `pick`ed) seconds of each case; the cases take turns."""
+def in_turns(cases, rounds, clock):
+    """Give the median seconds of each case; the cases take turns."""
     taken = {name: [] for name in cases}
     for _ in range(rounds):
         for name, work in cases.items():
             begun = clock()
             work()
             taken[name].append(clock() - begun)
-    return {name: pick(times) for name, times in taken.items()}
+    return {name: statistics.median(times) for name, times in taken.items()}
 
 
 def bench_readings(rounds):
@@ -163,13 +161,14 @@ class FileBench:
     def raw(self, given, made, engine, size):
         room = memoryview(bytearray(PIECE + 16))
         piece = memoryview(bytearray(PIECE))
-        with self.open(given, "rb") as source, self.making(made) as sink:
+        with self.open(given, "rb") as source, self.open(made, "wb") as sink:
             left = size
             while left:
                 count = source.readinto(piece[: min(PIECE, left)])
                 sink.write(room[: engine.update_into(piece[:count], room)])
                 left -= count
             engine.finalize()
+            os.fsync(sink.fileno())
 
     def raw_seal(self):
         cipher = Cipher(algorithms.AES(self.key), modes.GCM(self.nonce)).encryptor()
@@ -198,11 +197,10 @@ def bench_file(rounds, size, where):
             },
             rounds,
             time.perf_counter,
-            min,
         )
         cpu = {"raw_open": bench.raw_open, "open": bench.unseal}
-        first = in_turns(cpu, rounds, time.thread_time, min)
-        every = in_turns(cpu, rounds, time.process_time, min)
+        first = in_turns(cpu, rounds, time.thread_time)
+        every = in_turns(cpu, rounds, time.process_time)
     rates = {f"{name}_mb_per_s": size / seconds / 1e6 for name, seconds in taken.items()}
     return rates | {
         "size_mb": size / 1e6,
@@ -234,7 +232,7 @@ def main():
     if given.only != "readings":
         size = (128 if given.quick else 1024) * PIECE
         report["file"] = found = bench_file(3 if given.quick else 6, size, given.dir)
-        missed += ["open_share"] if found["open_share"] < SHARE / 2 else []
+        missed += ["open_share"] if found["open_share"] < SHARE else []
     if given.json:
         print(json.dumps(report | {"missed": missed}))
     else:
