@@ -40,6 +40,8 @@ class Site:
         ground_data: the simulated ground station's data directory.
         pid: the site's process.
         speed: how many seconds pass on the site in one of ours.
+        radio: `127.0.0.1:PORT` where a Bluetooth controller on the site's air speaks HCI (H4
+            over TCP); empty where the site has none.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Site:
     ground_data: str = ""
     pid: int = 0
     speed: float = 1.0
+    radio: str = ""
 
 
 def site_directory(paths: Paths) -> Path:
