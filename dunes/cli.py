@@ -32,6 +32,9 @@ COMMANDS: dict[str, Entry] = {
     "torgo": Entry(
         "torgo.cli:app", "Design Bluetooth meshes that survive losses, prove it, and draw them."
     ),
+    "sakina": Entry(
+        "sakina.cli:app", "Say who may do what: OAuth 2.0 logins, identities of devices, trust."
+    ),
     "status": Entry(
         "dunes.commands.status:status",
         "Say how things stand: link, mesh, what is queued, what was delivered.",

@@ -1,10 +1,14 @@
-"""The `sakina` command."""
+"""The command table of `sakina`: names, their help, and where each lives. No logic."""
 
-from dunes.console.unbuilt import not_yet
+from dunes.console import Entry, lazy_app, run
 
-PURPOSE = "decide who may do what: OAuth 2.0 logins, device identities, trust"
+ABOUT = "Say who may do what: OAuth 2.0 logins, identities of devices, trust."
+
+COMMANDS: dict[str, Entry] = {}
+
+app = lazy_app("sakina", ABOUT, COMMANDS)
 
 
 def main() -> int:
     """Run `sakina`."""
-    return not_yet("sakina", PURPOSE)
+    return run(app, "sakina")

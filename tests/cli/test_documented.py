@@ -16,7 +16,12 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("guide-*.md"))]
 EXAMPLES = "\n".join(path.read_text(encoding="utf-8") for path in DOCUMENTS if path.exists())
 ROOTS = programs()
-SAME = {"dunes mcp": "mcp", "dunes-mcp": "mcp", "dunes torgo": "torgo"}
+SAME = {
+    "dunes mcp": "mcp",
+    "dunes-mcp": "mcp",
+    "dunes torgo": "torgo",
+    "dunes sakina": "sakina",
+}
 """Other spellings of a program; an example of one is an example of all."""
 
 

@@ -52,6 +52,7 @@ TARGETS = {
     "dunes": "dunes.cli:app",
     "mcp": "dunes_mcp.cli:app",
     "torgo": "torgo.cli:app",
+    "sakina": "sakina.cli:app",
     "qiskit": "dunes.keygen_cli:app",
 }
 

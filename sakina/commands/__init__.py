@@ -1,0 +1,1 @@
+"""One file per verb: parse, call the library, show the answer."""
