@@ -39,16 +39,30 @@ TABLE = Kind("table")
 
 
 class Setting(NamedTuple):
-    """One key of the configuration."""
+    """One key of the configuration.
+
+    Attributes:
+        kind: how its text is read.
+        default: as a file would give it.
+        help: one line for people.
+        variable: the variable's name, where it is not made of the key.
+    """
 
     kind: Kind
     default: Any
     help: str
+    variable: str = ""
 
 
 SETTINGS: dict[str, Setting] = {
     "gateway.id": Setting(TEXT, "", "Name of this gateway; default: gw- and its key id."),
     "mesh.id": Setting(TEXT, "", "Name of the Bluetooth mesh around the gateway."),
+    "mesh.ble": Setting(
+        TEXT,
+        "",
+        "Radio of the mesh: bluez, bluez:hci0 or hci:MONIKER; default: the site's, else bluez.",
+        "DUNES_BLE",
+    ),
     "starlink.router_ip": Setting(TEXT, "192.168.1.1", "Address of the Starlink router."),
     "starlink.dish_ip": Setting(TEXT, "192.168.100.1", "Address of the dish."),
     "starlink.transport": Setting(TEXT, "auto", "auto, grpc or grpc-web."),
@@ -98,7 +112,9 @@ class Settings:
 
 def environment_name(key: str) -> str:
     """Name the variable of a setting: `starlink.router_ip` → `DUNES_STARLINK_ROUTER_IP`."""
-    return "DUNES_" + key.upper().replace(".", "_")
+    setting = SETTINGS.get(key)
+    own = setting.variable if setting else ""
+    return own or "DUNES_" + key.upper().replace(".", "_")
 
 
 def profile_path(paths: Paths) -> Path:

@@ -24,7 +24,7 @@ class Advertisement:
     Attributes:
         address: where to connect; opaque, valid on the radio that saw it.
         rssi_dbm: how loud it was; None where the radio does not tell.
-        name: the device's local name, if it said one.
+        name: the device's local name, if it said one. Text of a stranger: escape it.
         unprovisioned: Service Data of 0x1827: Device UUID (16) and OOB information (2).
             None where it is absent, or stale beside 0x1828.
         proxy: Service Data of 0x1828: its first octet is the identification type.
@@ -68,7 +68,10 @@ class Radio(Protocol):
     """Links that it carries at once."""
 
     def scan(self) -> AbstractAsyncContextManager[AsyncIterator[Advertisement]]:
-        """Listen while the context lasts; every advertisement of a mesh node, repeated ones too."""
+        """Listen while the context lasts; every advertisement of a mesh node, repeated ones too.
+
+        Several may listen at once. The iterator raises `NoRadio` when the adapter is gone.
+        """
         ...
 
     async def connect(self, address: str, service: Service, *, timeout_s: float) -> Link:
@@ -76,7 +79,15 @@ class Radio(Protocol):
 
         Raises:
             RadioLost: not in reach, or it hung up each time.
+            NoRadio: the adapter is gone.
             PeerError: it does not have the service.
+        """
+        ...
+
+    async def forget(self, address: str) -> None:
+        """Drop what the system remembers of a node: to be called after it was reset.
+
+        Else old Service Data and an old table of services may outlive what the node was.
         """
         ...
 
