@@ -18,6 +18,8 @@ SIGN_KEY = b"dunes/2048-aes/v1/key"
 SIGN_KEY_RECORD = b"dunes/2048-aes/v1/key-record"
 SIGN_LANE_HEAD = b"dunes/2048-aes/v1/lane-head"
 SIGN_ACK = b"dunes/2048-aes/v1/ack"
+SIGN_AUDIT = b"dunes/2048-aes/v1/audit"
+SIGN_CHALLENGE = b"dunes/2048-aes/v1/challenge"
 
 LABEL_DEK = b"dunes/2048-aes/v1/dek"
 LABEL_BODY = b"dunes/2048-aes/v1/body"
@@ -26,6 +28,8 @@ LABEL_FILE_BODY = b"dunes/2048-aes/v1/file-body"
 LABEL_EPOCH = b"dunes/2048-aes/v1/epoch"
 LABEL_GRANT = b"dunes/2048-aes/v1/grant"
 LABEL_FRAME = b"dunes/2048-aes/v1/frame"
+LABEL_MESH_SECRET = b"dunes/2048-aes/v1/mesh-secret"
+LABEL_MESH_FIELD = b"dunes/2048-aes/v1/mesh-field"
 
 STREAM_MAX = 64
 _STREAM = re.compile(rf"[A-Za-z0-9._-]{{1,{STREAM_MAX}}}")

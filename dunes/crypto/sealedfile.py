@@ -255,7 +255,7 @@ def _walk(
         each(head)
     start = header.start + head
     held, total = b"", len(start)
-    with SegmentHasher(slack=SIGNATURE_BYTES) as hasher:
+    with SegmentHasher(slack=SIGNATURE_BYTES, cores_left=int(each is not None)) as hasher:
         while True:
             room = hasher.borrow()
             room[: len(held)] = held

@@ -41,10 +41,11 @@ class SegmentHasher:
 
     Args:
         slack: bytes that each buffer has beyond a segment, for the caller's use.
+        cores_left: for what the caller computes meanwhile; a worker more is slower.
     """
 
-    def __init__(self, slack: int = 0) -> None:
-        workers = max(1, min(WORKERS_MAX, os.cpu_count() or 1))
+    def __init__(self, slack: int = 0, *, cores_left: int = 1) -> None:
+        workers = max(1, min(WORKERS_MAX, len(os.sched_getaffinity(0)) - cores_left))
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="segment-hash")
         self._free = deque(
             memoryview(bytearray(SEGMENT_BYTES + slack)) for _ in range(2 * workers + 1)
