@@ -42,6 +42,8 @@ class Site:
         speed: how many seconds pass on the site in one of ours.
         radio: `127.0.0.1:PORT` where a Bluetooth controller on the site's air speaks HCI (H4
             over TCP); empty where the site has none.
+        identity: its identity provider: `issuer` (URL), `service_account` (a file with a client
+            id and a secret); empty where the site has none.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Site:
     pid: int = 0
     speed: float = 1.0
     radio: str = ""
+    identity: Mapping[str, str] = field(default_factory=dict)
 
 
 def site_directory(paths: Paths) -> Path:
