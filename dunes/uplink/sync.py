@@ -26,6 +26,7 @@ from dunes.secrets import load_secret
 from dunes.settings import Settings
 from dunes.site import Site, running_site
 from dunes.uplink.acquaint import request_station, seals_to, trust_station
+from dunes.uplink.carriers import Busy
 from dunes.uplink.carriers.https import HttpsCarrier
 from dunes.uplink.countersign import bring_log
 from dunes.uplink.errors import BadRecord, OtherKey
@@ -150,7 +151,7 @@ class Sync:
                 loop.add_signal_handler(signal.SIGTERM, task.cancel)
         self._refuse_hold(watch)
         key = self.key if self.key is not None else await self._first_use()
-        await self._let_read(key)
+        await self._let_read(key, watch)
         self._forget_others(key)
         carrier = HttpsCarrier.open(
             self.target.url,
@@ -284,14 +285,16 @@ class Sync:
         )
         return key
 
-    async def _let_read(self, key: VerifyKey) -> None:
+    async def _let_read(self, key: VerifyKey, watch: bool) -> None:
         """See to it that the ground station can open what is sealed here, old and new.
 
         Raises:
+            Busy: it asks for more patience than there is.
             Untrusted: its key was revoked here.
         """
         paths, now_us = self.settings.paths, self.clock.unix_us()
-        if not seals_to(paths, key.kid, now_us) and not await self._learn_document(key, now_us):
+        known = seals_to(paths, key.kid, now_us)
+        if not known and not await self._learn_document(key, now_us, watch):
             self.report.notes.append(
                 f"{self.target.name} gave no key to seal to: it keeps and verifies what it gets, "
                 "but cannot read it; mcp init --ground-key station.pub.maml"
@@ -303,10 +306,18 @@ class Sync:
                 f"{self.target.name} may read from now on what was sealed before it was known"
             )
 
-    async def _learn_document(self, key: VerifyKey, now_us: int) -> bool:
-        """Ask for the station's key document; delivery does not wait for one that fails."""
+    async def _learn_document(self, key: VerifyKey, now_us: int, watch: bool) -> bool:
+        """Ask for the station's key document; delivery does not wait for one that fails.
+
+        But it waits where the station asks for time: the next request comes no sooner.
+        """
         try:
             station = await request_station(self.target, self.timeout_s)
+        except Busy as e:
+            if (e.retry_after_s or 0.0) > self.timeout_s and not watch:
+                raise
+            await asyncio.sleep(e.retry_after_s or 0.0)
+            return False
         except DunesError:
             return False  # if the link or the peer is in trouble, the sync itself will say so
         return station.key.kid == key.kid and trust_station(self.settings.paths, station, now_us)

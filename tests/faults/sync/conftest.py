@@ -114,15 +114,16 @@ class Gateway:
     def settings(self):
         return load(self.environ, paths=self.paths, folder=self.home)
 
-    def join(self, ground):
-        """Enrol at a ground station that runs, and pin its key."""
+    def join(self, ground, *, readable=True):
+        """Enrol at a ground station that runs, and pin its key; seal to it if `readable`."""
         pem = self.identity.signing.public.pem
         enroll(ground.data, self.name, pem, API_KEY)
         entry = {"url": ground.running.url, "tls_sha256": ground.running.tls_sha256}
         write_profile(self.settings, {"uplink.destinations": {"earth-gs": entry}})
         station = station_identity(ground.data)
         pin_key(self.paths, "earth-gs", station.signing.public)
-        TrustStore.at(self.paths).add(station.document, [Role.GROUND_STATION], BEGIN_US)
+        if readable:
+            TrustStore.at(self.paths).add(station.document, [Role.GROUND_STATION], BEGIN_US)
 
     def point_at(self, url, sha256):
         entry = {"url": url, "tls_sha256": sha256}

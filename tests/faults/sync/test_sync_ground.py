@@ -238,6 +238,21 @@ def test_retry_after_is_honoured(gateway, impostor):
     assert count[0] <= 2
 
 
+def test_a_station_whose_document_is_asked_for_has_its_retry_after_too(
+    make_gateway, ground, impostor
+):
+    gateway = make_gateway("pem-only")
+    gateway.join(ground, readable=False)
+    gateway.write(frames=2)
+    url, sha256, count = impostor(
+        lambda _h, _n: response("429 Slow down", b"{}", extra="retry-after: 60\r\n")
+    )
+    gateway.point_at(url, sha256)
+    with pytest.raises(TryLater, match="429"):
+        gateway.sync(timeout_s=1.5)
+    assert 1 == count[0]
+
+
 def test_html_in_place_of_a_receipt_is_named(gateway, impostor):
     gateway.write(frames=2)
     url, sha256, _ = impostor(lambda _h, _n: response("200 OK", b"<html>Log in</html>"))
