@@ -25,8 +25,17 @@ from dunes.buffer.store import Buffer
 from dunes.buffer.verify import Checks, check
 from dunes.clock import Clock
 from dunes.crypto.framekeys import FrameSealer
+from dunes.crypto.identity import Identity
 from dunes.crypto.signing import SigningKey
 from dunes.crypto.xwing import RecipientKey
+from dunes.gateway import rows, tables
+from dunes.gateway.opening import insert_mesh
+from dunes.mesh.ivindex import IvRecord
+from dunes.mesh.keys import AppKeyRecord, NetKeyRecord, Phase
+from dunes.mesh.managerstate import KnownNode, ManagerState, NodeGone, Progress
+from dunes.mesh.replay import ReplayEntry
+from dunes.mesh.sequence import SeqRecord
+from dunes.mesh.state import KeysRecord, StackState
 from dunes.model import Priority, Reading
 
 HERE = Path(__file__).parent
@@ -79,6 +88,54 @@ def fill(buffer: Buffer, clock_s: list[float]) -> None:
         repair(buffer, check(buffer, TABLE, Checks()), Path(aside))
 
 
+MESH_ID = "lunar-ble-001"
+MESH_UUID = SEED[:16]
+
+
+def mesh_state() -> ManagerState:
+    """Give the mesh that every database from revision 0003 on has."""
+    nets = (NetKeyRecord(0, b"n" * 16, b"N" * 16, Phase.DISTRIBUTION), NetKeyRecord(5, b"m" * 16))
+    apps = (AppKeyRecord(0, 0, b"a" * 16, b"A" * 16), AppKeyRecord(7, 5, b"b" * 16))
+    nodes = (
+        KnownNode(b"u" * 16, 2, 3, b"d" * 16, Progress.CONFIGURED, 9, b"\x01\x02", "hab-1"),
+        KnownNode(b"v" * 16, 5, 1, b"e" * 16, net_index=5),
+    )
+    stack = StackState(
+        SeqRecord(6, 3000),
+        IvRecord(7, updating=True, age_s=12.5, recovered_age_s=99.25),
+        KeysRecord(nets, apps),
+        (ReplayEntry(2, 6, 0xFFFFFF), ReplayEntry(5, 7, 0)),
+    )
+    gone = (NodeGone(6, 2, 5), NodeGone(6, 2, 7))
+    return ManagerState(1, stack, nodes, gone, 2, 0x7FF)
+
+
+def mesh_identity() -> Identity:
+    """Give the identity that the mesh's secret is wrapped to."""
+    signing = SigningKey.from_seed(SEED)
+    return Identity("gw-stored", signing, RecipientKey.from_xwing_seed(signing.kid, SEED))
+
+
+def fill_mesh(buffer: Buffer) -> None:
+    """Write a mesh: every table of it has a row."""
+    made = insert_mesh(
+        buffer,
+        MESH_ID,
+        mesh_state(),
+        MESH_UUID,
+        mesh_identity(),
+        clock=buffer.clock,
+        replace_it=False,
+        above=0,
+    )
+    with buffer.writing() as connection:
+        rows.save_seen(connection, made.id, {2: T0_US})
+        group = {"network_id": made.id, "address": 0xC000, "name": "sensors", "parent": 0}
+        rows.upsert(connection, tables.group, [group])
+        label = {"network_id": made.id, "uuid": SEED[16:], "address": 0x8123, "name": "alarms"}
+        rows.upsert(connection, tables.label, [label])
+
+
 def main() -> int:
     """Make it, unless it is there."""
     target = HERE / f"r{REVISION}.db"
@@ -90,6 +147,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         with Buffer.open(f"sqlite:///{folder}/b.db", "gw-stored", clock=clock) as buffer:
             fill(buffer, clock_s)
+            fill_mesh(buffer)
         connection = apsw.Connection(f"{folder}/b.db")
         connection.execute("VACUUM INTO ?", (str(target),))
         connection.close()
@@ -100,6 +158,8 @@ def main() -> int:
         "dropped": 20,
         "acknowledged": 40,
         "heads": "signed by the ML-DSA-65 key of seed 00 01 … 1f",
+        "mesh": "lunar-ble-001, as mesh_state() of make_database.py was then; its secret is "
+        "wrapped to the X-Wing key of the same seed under the kid of that ML-DSA key",
         "sealed": "readings 100 to 199, to the X-Wing key of the same seed, kid abab…",
     }
     (HERE / f"r{REVISION}.json").write_text(json.dumps(about, indent=1) + "\n")

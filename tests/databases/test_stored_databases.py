@@ -8,7 +8,8 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-import dunes.uplink.tables  # noqa: F401 - adds its tables to the metadata
+import dunes.gateway.tables
+import dunes.uplink.tables  # noqa: F401 - both add their tables to the metadata
 from dunes.buffer.ack import last_receipt
 from dunes.buffer.appender import Appender
 from dunes.buffer.cursor import load_position
@@ -22,6 +23,14 @@ from dunes.buffer.verify import Checks, check
 from dunes.crypto.framekeys import FrameOpener
 from dunes.crypto.signing import SigningKey
 from dunes.crypto.xwing import RecipientKey
+from dunes.gateway import rows
+from dunes.gateway.sealing import FieldSealer
+from dunes.mesh.ivindex import IvRecord
+from dunes.mesh.keys import AppKeyRecord, NetKeyRecord, Phase
+from dunes.mesh.managerstate import KnownNode, ManagerState, NodeGone, Progress
+from dunes.mesh.replay import ReplayEntry
+from dunes.mesh.sequence import SeqRecord
+from dunes.mesh.state import KeysRecord, StackState
 from dunes.model import Priority, Reading
 
 HERE = Path(__file__).parent
@@ -88,3 +97,33 @@ def test_a_stored_database_opens_is_sound_and_is_written_on(stored, tmp_path):
         appender.close()
         report = check(buffer, TABLE, checks)
         assert ([], 201) == (report.findings, report.lanes[2].written)
+
+
+def test_the_mesh_of_revision_3_is_read_back_key_by_key(tmp_path):
+    shutil.copy(HERE / "r0003.db", tmp_path / "buffer.db")
+    nets = (NetKeyRecord(0, b"n" * 16, b"N" * 16, Phase.DISTRIBUTION), NetKeyRecord(5, b"m" * 16))
+    apps = (AppKeyRecord(0, 0, b"a" * 16, b"A" * 16), AppKeyRecord(7, 5, b"b" * 16))
+    nodes = (
+        KnownNode(b"u" * 16, 2, 3, b"d" * 16, Progress.CONFIGURED, 9, b"\x01\x02", "hab-1"),
+        KnownNode(b"v" * 16, 5, 1, b"e" * 16, net_index=5),
+    )
+    stack = StackState(
+        SeqRecord(6, 3000),
+        IvRecord(7, updating=True, age_s=12.5, recovered_age_s=99.25),
+        KeysRecord(nets, apps),
+        (ReplayEntry(2, 6, 0xFFFFFF), ReplayEntry(5, 7, 0)),
+    )
+    gone = (NodeGone(6, 2, 5), NodeGone(6, 2, 7))
+    kid = SigningKey.from_seed(SEED).kid
+    with (
+        Buffer.open(f"sqlite:///{tmp_path}/buffer.db") as buffer,
+        buffer.reading() as connection,
+    ):
+        network = rows.find_network(connection, "lunar-ble-001")
+        wraps = rows.load_wraps(connection, network.id)
+        own = [RecipientKey.from_xwing_seed(kid, SEED)]
+        sealer = FieldSealer.unwrap(network.uuid, wraps, own)
+        scribe = rows.Scribe(network.id, network.uuid, 1, sealer, network.iv_written_us)
+        assert ManagerState(1, stack, nodes, gone, 2, 0x7FF) == rows.load_state(
+            connection, network, scribe
+        )

@@ -8,7 +8,8 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-import dunes.uplink.tables  # noqa: F401 - adds its tables to the metadata
+import dunes.gateway.tables
+import dunes.uplink.tables  # noqa: F401 - both add their tables to the metadata
 from dunes.buffer.ack import AckedLane, apply_receipt, last_receipt
 from dunes.buffer.appender import Appender, Mark
 from dunes.buffer.cursor import Position, load_position

@@ -10,7 +10,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
-import dunes.uplink.tables  # noqa: F401 - adds its tables to the metadata
+import dunes.gateway.tables
+import dunes.uplink.tables  # noqa: F401 - both add their tables to the metadata
 from dunes.buffer.migrate import VERSION_TABLE, migrate
 from dunes.buffer.schema import REVISION, metadata
 from dunes.buffer.store import Buffer

@@ -1,0 +1,482 @@
+"""The state of one mesh in this gateway's database, for the one who may write it.
+
+::
+
+    with MeshStore.open(settings) as store:              takes the writer's lock, or MeshBusy
+        manager = Manager.start(store.load(), SystemRandom(), now_s=clock.monotonic_s())
+        …
+        event = manager.next_event()
+        if isinstance(event, Store):
+            store.apply(event)                           durable when it returns
+            manager.stored(event.ticket, now_s)          only now SEQ may be used
+
+    MeshStore.create(settings, "lunar-ble-001", ManagerState.new(SystemRandom()))
+    MeshStore.open(settings, write=False)                a look, beside a running writer
+
+    store.mesh_id, store.uuid, store.table               `lunar-ble-001`, `lunar_telemetry`
+    store.notes                                          what opening found out, for people
+    store.written_by                                     who has the lock, or None
+    store.find("hab-1" | "hab-1.1" | "0x0005" | UUID)    (NodeName, address), or NotFound
+    store.name_of(0x0006)                                `hab-1.1`, for readings
+    store.views()                                        nodes without keys, for status
+    store.note_seen(unicast, at_us)                      written with the next `apply`
+    store.set_settings(unicast, {...})                   what was configured, for exports
+    store.groups(), store.set_group(…), store.labels(), store.set_label(…)
+
+What holds:
+
+- One writer: `flock` on a file in the runtime directory. Beside it each opening for writing
+  puts a token into the mesh's row, and whoever no longer finds his own is refused (`MeshLost`)
+  at his next `apply`: two gateways on one database server cannot share an address either.
+- `apply` is one transaction, on the disk when it returns; after it the mark outside of the
+  database (`dunes.gateway.mark`). A crash between the two loses nothing.
+- `apply_on` writes within a transaction of somebody else, e.g. the one that adds the readings
+  that a `ReplayEntry` belongs to; call `applied` after its COMMIT.
+- A database that was copied back is noticed, see `dunes.gateway.recovery`.
+- `apply` may be called in another thread than the rest, by one thread at a time.
+- Keys are sealed at rest and in no repr, see `dunes.gateway.sealing`.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from threading import Lock
+from typing import Any, Self
+
+from sqlalchemy import Connection, update
+
+from dunes.clock import SYSTEM_CLOCK, Clock
+from dunes.crypto.identity import Identity, ensure_identity, load_identity
+from dunes.errors import Denied, LocalError, NotFound, StorageError
+from dunes.gateway import rows, tables
+from dunes.gateway.directory import Directory, lock_path, mark_path
+from dunes.gateway.lock import MeshLock
+from dunes.gateway.mark import Mark, read_mark, with_range
+from dunes.gateway.naming import mesh_table
+from dunes.gateway.opening import TOKEN_BYTES, choose, insert_mesh, need_network, open_database
+from dunes.gateway.recovery import given_by, judge
+from dunes.gateway.sealing import FieldSealer
+from dunes.mesh.ivindex import IvRecord
+from dunes.mesh.managerstate import KnownNode, ManagerState, NodeGone
+from dunes.mesh.replay import ReplayEntry
+from dunes.mesh.sequence import SeqRecord
+from dunes.mesh.state import KeysRecord, Store
+from dunes.model import check_name
+from dunes.settings import Settings
+
+
+class MeshLost(StorageError):
+    """Another program opened this mesh for writing since."""
+
+    code = "mesh-lost"
+
+
+class MeshMoved(Denied):
+    """This mesh was given to another gateway."""
+
+    code = "mesh-moved"
+
+
+@dataclass(slots=True, repr=False)
+class MeshStore(Directory):
+    """One mesh of this gateway's database.
+
+    Attributes:
+        clock: for ages and records.
+        notes: what a person should know: a copy that was noticed, numbers that were skipped.
+    """
+
+    clock: Clock = SYSTEM_CLOCK
+    notes: list[str] = field(default_factory=list)
+    _identity: Identity | None = None
+    _lock: MeshLock | None = None
+    _token: bytes = b""
+    _sealer: FieldSealer | None = None
+    _mark: Mark | None = None
+    _next_mark: Mark | None = None
+    _seen: dict[int, int] = field(default_factory=dict)
+    _seen_lock: Lock = field(default_factory=Lock)
+
+    # ---------------------------------------------------------------- opening
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings,
+        mesh_id: str = "",
+        *,
+        write: bool = True,
+        identity: Identity | None = None,
+        holder: str = "dunes",
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> Self:
+        """Open a mesh that is there.
+
+        Args:
+            settings: as loaded.
+            mesh_id: its name; default: `mesh.id` of the settings, else the only one there is.
+            write: take the right to write; otherwise only look.
+            identity: this place's keys, unlocked; default: loaded when they are needed.
+            holder: the command, for whoever finds the mesh in use.
+            clock: for ages and records.
+
+        Raises:
+            NotFound: no such mesh here.
+            ConfigError: none was named.
+            MeshBusy: somebody else writes it.
+            MeshMoved: it was given to another gateway.
+            MeshOutdated: an older copy, whose keys are no longer those of the mesh.
+            NoIdentity, WrongPassphrase, NotARecipient: its keys cannot be opened.
+            StorageError, Denied: the database.
+        """
+        buffer = open_database(settings, create=False)
+        try:
+            with buffer.reading() as connection:
+                names = rows.network_names(connection)
+                name = choose(mesh_id or settings["mesh.id"], names)
+                network = need_network(connection, name, names)
+            store = cls(network, buffer, settings.paths, clock, _identity=identity)
+            if write:
+                lock = MeshLock(store.lock_path)
+                lock.take(name, holder, clock.unix_us())
+                store._begin(lock)
+        except BaseException:
+            buffer.close()
+            raise
+        return store
+
+    @classmethod
+    def create(
+        cls,
+        settings: Settings,
+        mesh_id: str,
+        state: ManagerState,
+        *,
+        uuid: bytes | None = None,
+        identity: Identity | None = None,
+        holder: str = "dunes",
+        replace_it: bool = False,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> Self:
+        """Make a mesh, and open it for writing.
+
+        Args:
+            settings: as loaded.
+            mesh_id: its name, e.g. `lunar-ble-001`.
+            state: all there is of it, e.g. `ManagerState.new(SystemRandom())`.
+            uuid: the mesh's UUID; default: a random one.
+            identity: this place's keys; default: loaded, or made if there are none.
+            holder: the command, for whoever finds the mesh in use.
+            replace_it: put this state in the place of what is there by that name.
+            clock: for ages and records.
+
+        Raises:
+            MeshExists: there is one, and `replace_it` is off.
+            DataError: no such name can be.
+            MeshBusy, StorageError, Denied: as `open`.
+        """
+        check_name(mesh_id, "mesh")
+        mesh_table(mesh_id)
+        keys = ensure_identity(settings.paths) if identity is None else identity
+        buffer = open_database(settings, create=True)
+        try:
+            lock = MeshLock(lock_path(settings.paths, mesh_id))
+            lock.take(mesh_id, holder, clock.unix_us())
+            try:
+                path = mark_path(settings.paths, mesh_id)
+                mark = read_mark(path)
+                network = insert_mesh(
+                    buffer,
+                    mesh_id,
+                    state,
+                    uuid,
+                    keys,
+                    clock=clock,
+                    replace_it=replace_it,
+                    above=mark.generation if mark else 0,
+                )
+                _mark_of(network, state).write(path)
+            except BaseException:
+                lock.release()
+                raise
+            store = cls(network, buffer, settings.paths, clock, _identity=keys)
+            store._begin(lock)
+        except BaseException:
+            buffer.close()
+            raise
+        return store
+
+    def _begin(self, lock: MeshLock) -> None:
+        """Take the database over under a lock that is held; compare it with the mark."""
+        try:
+            mark = read_mark(self.mark_path)
+            self._scribe()  # what cannot be opened is said before anybody is fenced off
+            self._token = os.urandom(TOKEN_BYTES)
+            with self._writing() as connection:
+                state = self._take_over(connection, mark)
+            self._mark = _mark_of(self.network, state)
+            if self._mark != mark:
+                self._mark.write(self.mark_path)
+        except BaseException:
+            lock.release()
+            raise
+        self._lock = lock
+
+    def _take_over(self, connection: Connection, mark: Mark | None) -> ManagerState:
+        """Fence off whoever wrote before; mend what the mark knows better."""
+        network = self._reread(connection)
+        if network.moved_us is not None:
+            raise MeshMoved(
+                f"mesh {self.mesh_id} was given to another gateway: nothing is sent from here",
+                hint="to take it back: dunes mesh-import FILE --force, with a state export of "
+                "the gateway that has it now",
+            )
+        self._update(connection, writer=self._token)
+        scribe = self._scribe()
+        state = rows.load_state(connection, network, scribe)
+        found = judge(state, network.uuid, network.generation, network.keys_generation, mark)
+        changes = [each for each in (found.seq, found.iv, *found.gone) if each is not None]
+        for change in changes:
+            rows.write_change(connection, scribe, change)
+        if changes:
+            above = max(network.generation, mark.generation if mark else 0) + 1
+            self._update(connection, generation=above)
+        self._rewrap(connection, scribe)
+        self.notes += found.notes
+        self.network = self._reread(connection)
+        return rows.load_state(connection, self.network, scribe)
+
+    def _rewrap(self, connection: Connection, scribe: rows.Scribe) -> None:
+        """Wrap the secret to our present key, after a rotation."""
+        identity = self._identity
+        if identity is not None and identity.kid not in rows.load_wraps(connection, scribe.id):
+            wrapped = scribe.sealer.wrap(scribe.uuid, identity.recipient.public)
+            rows.save_wrap(connection, scribe.id, identity.kid, wrapped, scribe.now_us)
+
+    def close(self) -> None:
+        """Write what is left, and give the mesh free."""
+        try:
+            if self._seen and self._lock is not None:
+                with self._writing() as connection:
+                    self._update(connection)
+                    self._save_seen(connection)
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+            self.buffer.close()
+
+    def __enter__(self) -> Self:
+        """Use the store in a `with` statement."""
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        """Close it."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Show which mesh it is; nothing secret."""
+        return f"<MeshStore {self.mesh_id}>"
+
+    # ---------------------------------------------------------------- the state
+
+    def load(self) -> ManagerState:
+        """Read everything that `Manager.start` goes on from; ages are as of now.
+
+        Raises:
+            NoIdentity, WrongPassphrase, NotARecipient: its keys cannot be opened.
+            Tampered: a sealed key was changed.
+        """
+        scribe = self._scribe()
+        with self.buffer.reading() as connection:
+            return rows.load_state(connection, self._reread(connection), scribe)
+
+    def apply(self, store: Store) -> None:
+        """Write the changes of a `Store`; they are on the disk when this returns.
+
+        Raises:
+            MeshLost: another program took this mesh over; send nothing more.
+            StorageFull, StorageError: nothing was changed; the same may be tried again.
+            LocalError: a change that no gateway makes, or SEQ that would go back.
+        """
+        with self._writing() as connection:
+            self.apply_on(connection, store)
+        self.applied()
+
+    def apply_on(self, connection: Connection, store: Store) -> None:
+        """Write a `Store` in the caller's transaction; call `applied` after its COMMIT.
+
+        Args:
+            connection: to the same database, in a transaction that may write.
+            store: what the manager gave.
+
+        Raises:
+            MeshLost, LocalError: as `apply`.
+        """
+        if self._mark is None:
+            raise LocalError("this mesh was opened to look only")
+        scribe, mark = self._scribe(), self._mark
+        for change in store.changes:
+            if not isinstance(change, ReplayEntry):
+                rows.write_change(connection, scribe, change)
+                mark = _marked(mark, change)
+        entries = [change for change in store.changes if isinstance(change, ReplayEntry)]
+        rows.save_replay(connection, self.network.id, entries)
+        if mark != self._mark:
+            mark = replace(mark, generation=mark.generation + 1)
+        self._update(connection, generation=mark.generation, keys_generation=mark.keys_generation)
+        self._save_seen(connection)
+        self._next_mark = mark
+        if any(isinstance(change, (KnownNode, NodeGone)) for change in store.changes):
+            self._forget_names()
+
+    def applied(self) -> None:
+        """Take that the transaction of the last `apply_on` is on the disk.
+
+        Raises:
+            StorageError: the mark cannot be written; SEQ of that store must not be used.
+        """
+        mark, self._next_mark = self._next_mark, None
+        if mark is not None and mark != self._mark:
+            self._mark = mark
+            mark.write(self.mark_path)
+
+    def move_away(self) -> None:
+        """Note that another gateway has this mesh from now on; opening it is refused then."""
+        with self._writing() as connection:
+            self._update(connection, moved_us=self.clock.unix_us())
+
+    # ---------------------------------------------------------------- what people add
+
+    def note_seen(self, unicast: int, at_us: int) -> None:
+        """Note when a node was heard; written with the next `apply`, or at `close`.
+
+        Args:
+            unicast: its primary address.
+            at_us: µs since 1970.
+        """
+        with self._seen_lock:
+            self._seen[unicast] = max(at_us, self._seen.get(unicast, 0))
+
+    def set_settings(self, unicast: int, settings: dict[str, Any]) -> None:
+        """Keep what was configured on a node, for exports.
+
+        Args:
+            unicast: its primary address.
+            settings: in the words of a Configuration Database: `defaultTTL`, `features`,
+                `networkTransmit`, `relayRetransmit`, `netKeys`, `appKeys`, `elements`; all
+                of them in place of what was kept before.
+        """
+        node = tables.node
+        text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
+        with self._writing() as connection:
+            self._update(connection)
+            connection.execute(
+                update(node)
+                .where(node.c.network_id == self.network.id, node.c.unicast == unicast)
+                .values(settings=text)
+            )
+
+    def set_group(self, address: int, name: str, parent: int = 0) -> None:
+        """Name a group."""
+        row = {"network_id": self.network.id, "address": address, "name": name, "parent": parent}
+        with self._writing() as connection:
+            self._update(connection)
+            rows.upsert(connection, tables.group, [row])
+
+    def set_label(self, uuid: bytes, address: int, name: str) -> None:
+        """Name a virtual address.
+
+        Args:
+            uuid: its Label UUID.
+            address: `toolbox.virtual_address` of it.
+            name: for people.
+        """
+        row = {"network_id": self.network.id, "uuid": uuid, "address": address, "name": name}
+        with self._writing() as connection:
+            self._update(connection)
+            rows.upsert(connection, tables.label, [row])
+
+    # ---------------------------------------------------------------- parts
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        if not self._token:
+            raise LocalError("this mesh was opened to look only")
+        with self.buffer.writing() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql("SET LOCAL synchronous_commit = on")
+            yield connection
+
+    def _update(self, connection: Connection, **changes: object) -> None:
+        """Change the mesh's row, if it is still ours to change.
+
+        Raises:
+            MeshLost: it is not.
+        """
+        network = tables.network
+        statement = update(network).where(network.c.id == self.network.id)
+        if "writer" not in changes:
+            statement = statement.where(network.c.writer == self._token)
+        done = connection.execute(statement.values(**({"writer": self._token} | changes)))
+        if done.rowcount != 1:
+            raise MeshLost(
+                f"another program took mesh {self.mesh_id} over; this one sends nothing more",
+                hint="let only one gateway use a mesh",
+            )
+
+    def _save_seen(self, connection: Connection) -> None:
+        """Write when nodes were heard; should the transaction fail, the next hearing counts."""
+        with self._seen_lock:
+            seen, self._seen = self._seen, {}
+        if seen:
+            rows.save_seen(connection, self.network.id, seen)
+
+    def _reread(self, connection: Connection) -> rows.Network:
+        network = rows.find_network(connection, self.network.name)
+        if network is None:
+            raise NotFound(f"mesh {self.network.name} was deleted", code="unknown-mesh")
+        return network
+
+    def _scribe(self) -> rows.Scribe:
+        if self._sealer is None:
+            if self._identity is None:
+                self._identity = load_identity(self.paths)
+            with self.buffer.reading() as connection:
+                wraps = rows.load_wraps(connection, self.network.id)
+            keys = self._identity.opening_keys
+            self._sealer = FieldSealer.unwrap(self.network.uuid, wraps, keys)
+        network = self.network
+        return rows.Scribe(
+            network.id, network.uuid, network.unicast, self._sealer, self.clock.unix_us()
+        )
+
+
+def _marked(mark: Mark, change: object) -> Mark:
+    """Give the mark after a change."""
+    match change:
+        case SeqRecord():
+            return replace(mark, iv_index=change.iv_index, limit=change.limit)
+        case IvRecord():
+            return replace(mark, network_iv=change.index, updating=change.updating)
+        case KeysRecord():
+            return replace(mark, keys_generation=mark.keys_generation + 1)
+        case KnownNode() | NodeGone():
+            return replace(mark, given=with_range(mark.given, change.unicast, change.elements))
+        case _:
+            return mark
+
+
+def _mark_of(network: rows.Network, state: ManagerState) -> Mark:
+    return Mark(
+        network.uuid,
+        network.generation,
+        network.keys_generation,
+        network.unicast,
+        state.stack.seq.iv_index,
+        state.stack.seq.limit,
+        state.stack.iv.index,
+        state.stack.iv.updating,
+        given_by(state),
+    )
