@@ -18,7 +18,7 @@ synced, over the readings of the simulated lunar habitat:
 
 Promises: at least 3 times the indexed rows; within 30 % of the append-only file; 8 times
 fewer bytes than the indexed rows; a page at most twice as slow at a hundred times the size;
-a check in 2.5 s; memory below 150 MB. Exit 1 if one is missed. A ratio is that of the medians over all
+a check in 2.5 s; memory below 150 MB. Exit 1 if one is missed. A ratio is that of medians over all
 rounds, which are as many as were decided before; the absolute figures are the disk's, and on a
 disk that takes milliseconds to sync all designs are alike at 200 a commit. A table without
 any index must be read whole to answer; against it nothing is promised, and the ratios are
