@@ -18,8 +18,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
+from dunes.ble.errors import RadioLost
 from dunes.ble.radio import Radio, Service
 from dunes.errors import LocalError
 from dunes.gateway.dialogue import Ask, Provisionings, nobody
@@ -44,6 +45,7 @@ PROXY_S = 12.0
 """A proxy that answers nothing for that long is none."""
 HEARD_MAX = 4096
 FLUSH_S = 1.0
+T = TypeVar("T")
 
 
 class Runner:
@@ -193,6 +195,23 @@ class Runner:
         if number in self.manager.proxies.links:
             await self._waiting.lost.setdefault(number, asyncio.Event()).wait()
         self.check()
+
+    async def over(self, number: int, work: Coroutine[Any, Any, T]) -> T:
+        """Do what rests on a proxy's link.
+
+        Raises:
+            RadioLost: the link is gone: nothing would be answered.
+        """
+        doing, gone = asyncio.create_task(work), asyncio.create_task(self.lost(number))
+        try:
+            await asyncio.wait({doing, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if doing.done():
+                return await doing
+            raise RadioLost("the link was lost in the middle")
+        finally:
+            doing.cancel()
+            gone.cancel()
+            await asyncio.gather(doing, gone, return_exceptions=True)
 
     @property
     def online(self) -> bool:

@@ -307,7 +307,8 @@ class Provisioner:
             raise BadProvisioning(Reason.INVALID_FORMAT, "a random of the wrong size")
         if not hmac.compare_digest(self._session.confirmation(pdu.value), self._confirmed):
             raise BadProvisioning(
-                Reason.CONFIRMATION_FAILED, "the device does not know the OOB value"
+                Reason.CONFIRMATION_FAILED,
+                "its confirmation is wrong: it does not know the OOB value, or it lies",
             )
         self._keys = self._session.keys(self._random, pdu.value)
         self.state = State.STORING
