@@ -4,7 +4,7 @@ function __fish_dunes_path
     set -l path dunes
     for word in $words[2..]
         switch $path/$word
-            case dunes/init-starlink dunes/starlink-status dunes/ingest dunes/query dunes/check-buffer dunes/mcp dunes/mcp/init dunes/mcp/sync dunes/mcp/ground-station dunes/mcp/ground-station/serve dunes/mcp/ground-station/enroll dunes/mcp/ground-station/revoke dunes/mcp/ground-station/list dunes/mcp/ground-station/status dunes/mcp/ground-station/query dunes/mcp/ground-station/verify dunes/torgo dunes/torgo/generate dunes/torgo/mars-mode dunes/torgo/evolve dunes/torgo/rescue-topology dunes/torgo/scale dunes/torgo/prove dunes/torgo/simulate dunes/torgo/simulate-failure dunes/torgo/explain dunes/torgo/compare dunes/torgo/export dunes/torgo/status dunes/torgo/feedback dunes/torgo/init dunes/torgo/env-set dunes/torgo/environments dunes/status dunes/doctor dunes/simulate-disconnect dunes/sim dunes/sim/up dunes/sim/status dunes/sim/down dunes/demo dunes/keygen dunes/keys dunes/keys/list dunes/keys/show dunes/keys/export dunes/keys/rotate dunes/keys/verify dunes/keys/trust dunes/keys/revoke dunes/seal dunes/open dunes/sign dunes/verify dunes/maml dunes/maml/validate dunes/maml/fmt dunes/maml/new dunes/maml/show dunes/maml/schema dunes/apply-config dunes/markup-generate dunes/markup-validate dunes/log dunes/log/show dunes/log/prove dunes/log/verify dunes/config dunes/config/get dunes/config/set dunes/config/unset dunes/service dunes/completions dunes/help
+            case dunes/init-starlink dunes/starlink-status dunes/ingest dunes/query dunes/check-buffer dunes/mcp dunes/mcp/init dunes/mcp/sync dunes/mcp/ground-station dunes/mcp/ground-station/serve dunes/mcp/ground-station/enroll dunes/mcp/ground-station/revoke dunes/mcp/ground-station/list dunes/mcp/ground-station/status dunes/mcp/ground-station/query dunes/mcp/ground-station/verify dunes/torgo dunes/torgo/generate dunes/torgo/mars-mode dunes/torgo/evolve dunes/torgo/rescue-topology dunes/torgo/scale dunes/torgo/prove dunes/torgo/simulate dunes/torgo/simulate-failure dunes/torgo/explain dunes/torgo/compare dunes/torgo/export dunes/torgo/status dunes/torgo/feedback dunes/torgo/init dunes/torgo/env-set dunes/torgo/environments dunes/sakina dunes/status dunes/doctor dunes/simulate-disconnect dunes/sim dunes/sim/up dunes/sim/status dunes/sim/down dunes/demo dunes/keygen dunes/keys dunes/keys/list dunes/keys/show dunes/keys/export dunes/keys/rotate dunes/keys/verify dunes/keys/trust dunes/keys/revoke dunes/seal dunes/open dunes/sign dunes/verify dunes/maml dunes/maml/validate dunes/maml/fmt dunes/maml/new dunes/maml/show dunes/maml/schema dunes/apply-config dunes/markup-generate dunes/markup-validate dunes/log dunes/log/show dunes/log/prove dunes/log/verify dunes/config dunes/config/get dunes/config/set dunes/config/unset dunes/service dunes/completions dunes/help
                 set path $path/$word
         end
     end
@@ -18,6 +18,7 @@ complete -c dunes -n 'test (__fish_dunes_path) = dunes' -a query -d 'Read readin
 complete -c dunes -n 'test (__fish_dunes_path) = dunes' -a check-buffer -d 'Verify every frame of a buffer table: chain, gaps, tail, signatures.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes' -a mcp -d 'Connect a gateway to its ground station, and bring its readings there once each.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes' -a torgo -d 'Design Bluetooth meshes that survive losses, prove it, and draw them.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes' -a sakina -d 'Say who may do what: OAuth 2.0 logins, identities of devices, trust.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes' -a status -d 'Say how things stand: link, mesh, what is queued, what was delivered.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes' -a doctor -d 'Examine this gateway: scripts, clock, disk, database, keys, radio, router.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes' -a simulate-disconnect -d 'Rehearse a link outage, and judge by the ground station what it did.'
@@ -496,6 +497,8 @@ complete -c dunes -n 'test (__fish_dunes_path) = dunes/torgo/environments' -l lo
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/torgo/environments' -l no-input -d 'Never ask; fail instead.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/torgo/environments' -l schema -d 'Print the JSON Schema of --json and exit.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/torgo/environments' -s h -l help -d 'Show this message and exit.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/sakina' -l version -d 'Print the version.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/sakina' -s h -l help -d 'Show this message and exit.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/status' -l watch -d 'Go on, a line for each look, until Ctrl-C.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/status' -l every -r -d 'With --watch: time between two looks.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/status' -l for -r -d 'With --watch: stop after this long.'
@@ -579,6 +582,7 @@ complete -c dunes -n 'test (__fish_dunes_path) = dunes/keygen' -l bits -r -d 'Ro
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/keygen' -l algo -r -d 'dilithium (ML-DSA-65), dilithium2, dilithium5, …'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/keygen' -l entropy -r -d 'os, qiskit, file:PATH or http:NAME; mixed with the operating system\'s, so never weaker than that.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/keygen' -l require-quantum -d 'Fail if the source fails, or measures nothing quantum (a simulator).'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/keygen' -l timeout -r -d 'How long to wait for an http source; then the operating system\'s serves alone.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/keygen' -l name -r -d 'Owner of the key; default: the role.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/keygen' -l role -r -a 'gateway ground-station device operator' -d 'What it is for.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/keygen' -l passphrase-file -r -F -d 'Read the passphrase from the first line of a file (else $DUNES_PASSPHRASE_FILE, a systemd credential, $DUNES_PASSPHRASE).'
@@ -671,6 +675,7 @@ complete -c dunes -n 'test (__fish_dunes_path) = dunes/keys/trust' -l schema -d 
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/keys/trust' -s h -l help -d 'Show this message and exit.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/keys/trust' -F
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/keys/revoke' -l reason -r -d 'Why, for those who look later.'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/keys/revoke' -l dry-run -d 'Say whose key it is; go on believing it.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/keys/revoke' -l json -d 'Print the result as JSON.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/keys/revoke' -s q -l quiet -d 'Say less.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/keys/revoke' -s v -l verbose -d 'Say more; twice: still more.'
@@ -896,7 +901,7 @@ complete -c dunes -n 'test (__fish_dunes_path) = dunes/config/get' -l log-format
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/config/get' -l no-input -d 'Never ask; fail instead.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/config/get' -l schema -d 'Print the JSON Schema of --json and exit.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/config/get' -s h -l help -d 'Show this message and exit.'
-complete -c dunes -n 'test (__fish_dunes_path) = dunes/config/get' -a 'gateway.id mesh.id starlink.router_ip starlink.dish_ip starlink.transport starlink.poll starlink.devices buffer.url buffer.cap buffer.alert_reserve uplink.destination uplink.destinations site.simulated profile.mode profile.failover profile.signal_threshold'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/config/get' -a 'gateway.id mesh.id mesh.ble starlink.router_ip starlink.dish_ip starlink.transport starlink.poll starlink.devices buffer.url buffer.cap buffer.alert_reserve uplink.destination uplink.destinations site.simulated profile.mode profile.failover profile.signal_threshold'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/config/set' -l dry-run -d 'Say what would change, change nothing.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/config/set' -l json -d 'Print the result as JSON.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/config/set' -s q -l quiet -d 'Say less.'
@@ -906,7 +911,7 @@ complete -c dunes -n 'test (__fish_dunes_path) = dunes/config/set' -l log-format
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/config/set' -l no-input -d 'Never ask; fail instead.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/config/set' -l schema -d 'Print the JSON Schema of --json and exit.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/config/set' -s h -l help -d 'Show this message and exit.'
-complete -c dunes -n 'test (__fish_dunes_path) = dunes/config/set' -a 'gateway.id mesh.id starlink.router_ip starlink.dish_ip starlink.transport starlink.poll starlink.devices buffer.url buffer.cap buffer.alert_reserve uplink.destination uplink.destinations site.simulated profile.mode profile.failover profile.signal_threshold'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/config/set' -a 'gateway.id mesh.id mesh.ble starlink.router_ip starlink.dish_ip starlink.transport starlink.poll starlink.devices buffer.url buffer.cap buffer.alert_reserve uplink.destination uplink.destinations site.simulated profile.mode profile.failover profile.signal_threshold'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/config/unset' -l dry-run -d 'Say what would change, change nothing.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/config/unset' -l json -d 'Print the result as JSON.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/config/unset' -s q -l quiet -d 'Say less.'
@@ -916,7 +921,7 @@ complete -c dunes -n 'test (__fish_dunes_path) = dunes/config/unset' -l log-form
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/config/unset' -l no-input -d 'Never ask; fail instead.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/config/unset' -l schema -d 'Print the JSON Schema of --json and exit.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/config/unset' -s h -l help -d 'Show this message and exit.'
-complete -c dunes -n 'test (__fish_dunes_path) = dunes/config/unset' -a 'gateway.id mesh.id starlink.router_ip starlink.dish_ip starlink.transport starlink.poll starlink.devices buffer.url buffer.cap buffer.alert_reserve uplink.destination uplink.destinations site.simulated profile.mode profile.failover profile.signal_threshold'
+complete -c dunes -n 'test (__fish_dunes_path) = dunes/config/unset' -a 'gateway.id mesh.id mesh.ble starlink.router_ip starlink.dish_ip starlink.transport starlink.poll starlink.devices buffer.url buffer.cap buffer.alert_reserve uplink.destination uplink.destinations site.simulated profile.mode profile.failover profile.signal_threshold'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/service' -l print -r -a 'sync ingest ground-station' -d 'Which service\'s unit to print.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/service' -l table -r -a '(dunes complete-names tables 2>/dev/null)' -d 'The buffer table that is ingested or synced.'
 complete -c dunes -n 'test (__fish_dunes_path) = dunes/service' -l file -r -F -d 'The pipe or growing file to ingest.'

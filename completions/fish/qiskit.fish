@@ -20,6 +20,7 @@ complete -c qiskit -n 'test (__fish_qiskit_path) = qiskit/dunes-keygen' -l bits 
 complete -c qiskit -n 'test (__fish_qiskit_path) = qiskit/dunes-keygen' -l algo -r -d 'dilithium (ML-DSA-65), dilithium2, dilithium5, …'
 complete -c qiskit -n 'test (__fish_qiskit_path) = qiskit/dunes-keygen' -l entropy -r -d 'os, qiskit, file:PATH or http:NAME; mixed with the operating system\'s, so never weaker than that.'
 complete -c qiskit -n 'test (__fish_qiskit_path) = qiskit/dunes-keygen' -l require-quantum -d 'Fail if the source fails, or measures nothing quantum (a simulator).'
+complete -c qiskit -n 'test (__fish_qiskit_path) = qiskit/dunes-keygen' -l timeout -r -d 'How long to wait for an http source; then the operating system\'s serves alone.'
 complete -c qiskit -n 'test (__fish_qiskit_path) = qiskit/dunes-keygen' -l name -r -d 'Owner of the key; default: the role.'
 complete -c qiskit -n 'test (__fish_qiskit_path) = qiskit/dunes-keygen' -l role -r -a 'gateway ground-station device operator' -d 'What it is for.'
 complete -c qiskit -n 'test (__fish_qiskit_path) = qiskit/dunes-keygen' -l passphrase-file -r -F -d 'Read the passphrase from the first line of a file (else $DUNES_PASSPHRASE_FILE, a systemd credential, $DUNES_PASSPHRASE).'

@@ -131,6 +131,14 @@ def keygen(
             help="Fail if the source fails, or measures nothing quantum (a simulator).",
         ),
     ] = False,
+    timeout: Annotated[
+        str,
+        typer.Option(
+            "--timeout",
+            metavar="DURATION",
+            help="How long to wait for an http source; then the operating system's serves alone.",
+        ),
+    ] = "5s",
     name: Annotated[
         str, typer.Option("--name", metavar="NAME", help="Owner of the key; default: the role.")
     ] = "",
@@ -160,6 +168,7 @@ def keygen(
     from dunes.crypto.hardening import harden_process
     from dunes.crypto.names import SUITE
     from dunes.paths import find_paths
+    from dunes.units import duration_s
 
     if role not in ROLES:
         raise UsageError(f"no role {role[:40]!r}", hint=f"--role {ROLES[0]}")
@@ -167,7 +176,8 @@ def keygen(
     mixing.check_bits(bits)
     second = check_engine(engine)
     public = library.public_name(output)
-    wanted = library.Wanted(name or role, role, algo, bits, entropy, require_quantum)
+    timeout_s = duration_s(timeout)
+    wanted = library.Wanted(name or role, role, algo, bits, entropy, require_quantum, timeout_s)
     if dry_run:
         lock = "machine" if machine_bound else "passphrase or machine"
         screen.show(plan(wanted, algorithm, output, public, lock=lock), lines)

@@ -25,6 +25,7 @@ class TrustReport:
         roles: what it is believed for now.
         follows: kid of the trusted key that signed it as its successor; empty if none.
         revoked: the reason it is believed no longer; empty if it is.
+        written: false under `--dry-run`.
     """
 
     kid: str
@@ -32,11 +33,15 @@ class TrustReport:
     roles: tuple[str, ...]
     follows: str
     revoked: str
+    written: bool = True
 
 
 def lines(report: TrustReport) -> Iterator[str]:
     """Tell what is believed now."""
     who = f"{report.kid} ({printable(report.name) or 'no name'})"
+    if not report.written:
+        yield f"would revoke {who}"
+        return
     if report.revoked:
         yield f"revoked {who}: {printable(report.revoked)}"
         return
@@ -132,12 +137,16 @@ def revoke(
     reason: Annotated[
         str, typer.Option("--reason", metavar="TEXT", help="Why, for those who look later.")
     ] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say whose key it is; go on believing it.")
+    ] = False,
 ) -> int:
     """Believe a key no longer, for good."""
     from dunes.crypto.truststore import TrustStore
     from dunes.paths import find_paths
 
-    entry = TrustStore.at(find_paths()).revoke(kid, reason[:200])
+    store = TrustStore.at(find_paths())
+    entry = store.get(kid) if dry_run else store.revoke(kid, reason[:200])
     screen.show(
         TrustReport(
             kid=entry.kid,
@@ -145,6 +154,7 @@ def revoke(
             roles=tuple(sorted(entry.roles)),
             follows="",
             revoked=entry.revoked,
+            written=not dry_run,
         ),
         lines,
     )

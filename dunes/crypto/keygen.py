@@ -41,6 +41,7 @@ class Wanted:
         bits: of root seed material to draw.
         source: as `--entropy` names it.
         require_quantum: a source that fails, or is none, is an error.
+        timeout_s: silence after which an http source is given up.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Wanted:
     bits: int = 512
     source: str = "os"
     require_quantum: bool = False
+    timeout_s: float = sources.TIMEOUT_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,14 @@ def make(wanted: Wanted, *, api_key: str = "", url: str = "", ca_file: str = "")
         drawn = entropy.Draw(data, "", quantum=False, statement=entropy.OS_STATEMENT)
     else:
         try:
-            drawn = sources.draw(wanted.source, bits, api_key=api_key, url=url, ca_file=ca_file)
+            drawn = sources.draw(
+                wanted.source,
+                bits,
+                api_key=api_key,
+                url=url,
+                ca_file=ca_file,
+                timeout_s=wanted.timeout_s,
+            )
         except EntropyFailed as e:
             if wanted.require_quantum:
                 raise

@@ -97,7 +97,15 @@ PROVIDERS: dict[str, Provider] = {
 }
 
 
-def draw(name: str, bits: int, *, api_key: str = "", url: str = "", ca_file: str = "") -> Draw:
+def draw(
+    name: str,
+    bits: int,
+    *,
+    api_key: str = "",
+    url: str = "",
+    ca_file: str = "",
+    timeout_s: float = TIMEOUT_S,
+) -> Draw:
     """Ask a source for `bits`, after its start-up bits passed the health tests.
 
     Args:
@@ -106,6 +114,7 @@ def draw(name: str, bits: int, *, api_key: str = "", url: str = "", ca_file: str
         api_key: for http sources; goes into a header, never into the address.
         url: asks this https address in place of the provider's (a proxy, a test).
         ca_file: believes this authority in place of the system's.
+        timeout_s: silence after which a service is given up; a trickle has twice as long.
 
     Raises:
         UsageError: no such source.
@@ -129,7 +138,7 @@ def draw(name: str, bits: int, *, api_key: str = "", url: str = "", ca_file: str
         )
     elif kind == "http" and rest in PROVIDERS:
         provider = PROVIDERS[rest]
-        data = _http(provider, size, api_key, url, ca_file)
+        data = _http(provider, size, api_key, url, ca_file, timeout_s)
         source, quantum = f"http:{rest}", True
         statement = (
             f"Source: {provider.title}, quantum by its operator's word, and its operator knows "
@@ -180,8 +189,10 @@ def _file(path: Path, size: int) -> bytes:
     return data
 
 
-def _http(provider: Provider, size: int, api_key: str, url: str, ca_file: str) -> bytes:
-    """Fetch from a service: HTTPS only, 5 s, 64 KiB at most, the key in a header."""
+def _http(
+    provider: Provider, size: int, api_key: str, url: str, ca_file: str, timeout_s: float
+) -> bytes:
+    """Fetch from a service: HTTPS only, 64 KiB at most, the key in a header."""
     import ssl
 
     import httpx
@@ -207,10 +218,10 @@ def _http(provider: Provider, size: int, api_key: str, url: str, ca_file: str) -
     headers.pop("", None)
     headers["accept-encoding"] = "identity"  # 64 KiB of gzip can be megabytes
     context = ssl.create_default_context(cafile=ca_file or None)
-    body, until_s = b"", time.monotonic() + 2 * TIMEOUT_S
+    body, until_s = b"", time.monotonic() + 2 * timeout_s
     try:
         with (
-            httpx.Client(verify=context, timeout=TIMEOUT_S, trust_env=False) as client,
+            httpx.Client(verify=context, timeout=timeout_s, trust_env=False) as client,
             client.stream("GET", address, headers=headers) as reply,
         ):
             if reply.status_code != httpx.codes.OK:
@@ -218,7 +229,7 @@ def _http(provider: Provider, size: int, api_key: str, url: str, ca_file: str) -
             for part in reply.iter_raw():
                 body += part
                 if len(body) > REPLY_MAX_BYTES or time.monotonic() > until_s:
-                    raise EntropyFailed(f"{provider.title} sent over 64 KiB, or took over 10 s")
+                    raise EntropyFailed(f"{provider.title} sent over 64 KiB, or was too slow")
     except httpx.HTTPError as e:
         raise EntropyFailed(
             f"{provider.title} gave no answer ({type(e).__name__}); offline is normal"
