@@ -26,6 +26,20 @@ PURE = [
     "dunes/uplink/sender.py",
     "dunes/buffer/frame.py",
     "dunes/buffer/records.py",
+    *(
+        f"dunes/authority/{name}.py"
+        for name in (
+            "challenge",
+            "decide",
+            "jose",
+            "model",
+            "policy",
+            "policydoc",
+            "pseudonym",
+            "standing",
+            "token",
+        )
+    ),
     "dunes/model.py",
     "dunes/units.py",
     "torgo/**/*.py",
@@ -128,6 +142,15 @@ ROOMS = {
     },
     "dunes.maml": {"dunes.buffer", "dunes.uplink", "dunes.starlink", "dunes.sim", "dunes.console"},
     "dunes.mu": {"dunes.buffer", "dunes.uplink", "dunes.starlink", "dunes.sim", "dunes.console"},
+    "dunes.authority": {
+        "dunes.buffer",
+        "dunes.uplink",
+        "dunes.starlink",
+        "dunes.sim",
+        "dunes.mesh",
+        "dunes.gateway",
+        "dunes.console",
+    },
     "dunes.console": {
         "dunes.buffer",
         "dunes.uplink",

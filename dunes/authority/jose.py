@@ -1,0 +1,181 @@
+"""Compact JWS with ML-DSA-65, and keys as JWK of type AKP: RFC 7515, RFC 7517, RFC 9964. Pure.
+
+One algorithm is accepted; what the header says is compared with it and never chosen from
+(RFC 8725, 3.1). Signing is pure ML-DSA over the signing input with the empty context, as
+RFC 9964 has it: the input is base64url text, so it is none of the bytes that a DSSE
+envelope signs under the same context.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dunes.crypto.errors import BadKeyFile, BadSignature, SuiteRefused
+from dunes.crypto.signing import SUITE_ALGORITHM, SigningKey, VerifyKey, is_kid
+from dunes.errors import DataError
+from dunes.maml.strict_json import JsonFault, read_json
+
+KTY = "AKP"
+CONTEXT = b""
+MAX_CHARS = 64 * 1024
+HEADER_KEYS = frozenset({"alg", "kid", "typ", "iat"})
+"""No `jwk`, `jku`, `x5c`, `crit`: a token brings no key along and asks for no extension."""
+
+
+class BadToken(DataError):
+    """Not a token, or one that is not written as it has to be."""
+
+    code = "bad-token"
+
+
+@dataclass(frozen=True, slots=True)
+class Compact:
+    """A compact JWS as read; nothing is verified yet.
+
+    Attributes:
+        header: checked: the one algorithm, a key id, a type.
+        payload: as signed; empty in a detached one.
+        signing_input: what is signed.
+        signature: 3309 bytes.
+    """
+
+    header: Mapping[str, Any]
+    payload: bytes
+    signing_input: bytes
+    signature: bytes
+
+    @property
+    def kid(self) -> str:
+        """Who claims to have signed."""
+        return str(self.header["kid"])
+
+    def verify(self, key: VerifyKey) -> None:
+        """Check the signature.
+
+        Raises:
+            BadSignature: another key than the header names, or not signed by it.
+        """
+        if key.kid != self.kid:
+            raise BadSignature(f"the token names key {self.kid}, not {key.kid}")
+        if key.algorithm.name != SUITE_ALGORITHM:
+            raise SuiteRefused(f"an {key.algorithm.name} key signs no tokens here")
+        key.verify(self.signature, self.signing_input, CONTEXT)
+
+
+def b64url(data: bytes) -> str:
+    """Write base64url without padding (RFC 7515, 2)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def unb64url(text: str) -> bytes:
+    """Read base64url, in its one spelling only.
+
+    Raises:
+        BadToken: another alphabet, padding, or stray bits at the end.
+    """
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as e:
+        raise BadToken("a part of the token is not base64url") from e
+    if b64url(data) != text:
+        raise BadToken("a part of the token is not base64url in its one spelling")
+    return data
+
+
+def sign_compact(payload: bytes, key: SigningKey, typ: str, **header: Any) -> str:
+    """Make a compact JWS."""
+    return _sign(payload, key, typ, header, detached=False)
+
+
+def sign_detached(payload: bytes, key: SigningKey, typ: str, **header: Any) -> str:
+    """Make a compact JWS whose payload is left away (RFC 7515, appendix F)."""
+    return _sign(payload, key, typ, header, detached=True)
+
+
+def _sign(
+    payload: bytes, key: SigningKey, typ: str, header: Mapping[str, Any], *, detached: bool
+) -> str:
+    if key.algorithm.name != SUITE_ALGORITHM:
+        raise SuiteRefused(f"an {key.algorithm.name} key signs no tokens here")
+    head = {"alg": SUITE_ALGORITHM, "kid": key.kid, "typ": typ, **header}
+    first = b64url(json.dumps(head, separators=(",", ":")).encode("ascii"))
+    body = b64url(payload)
+    signature = key.sign(f"{first}.{body}".encode("ascii"), CONTEXT)
+    return f"{first}.{'' if detached else body}.{b64url(signature)}"
+
+
+def read_compact(text: str, typ: str, *, detached: bytes | None = None) -> Compact:
+    """Take a compact JWS apart.
+
+    Args:
+        text: three parts with dots between.
+        typ: the type that it has to have (RFC 8725, 3.11).
+        detached: the payload, of one that comes without.
+
+    Raises:
+        BadToken: not a JWS, too long, a header that is not the one we write.
+        SuiteRefused: another algorithm, `none` among them.
+    """
+    parts = text.strip().split(".")
+    if len(text) > MAX_CHARS or len(parts) != 3:  # noqa: PLR2004 - header, payload, signature
+        raise BadToken("this is no token: three parts with dots between are expected")
+    try:
+        header = read_json(unb64url(parts[0]).decode("utf-8"))
+    except (JsonFault, UnicodeDecodeError) as e:
+        raise BadToken("the token's header is not JSON") from e
+    if not isinstance(header, dict):
+        raise BadToken("the token's header is not a JSON object")
+    if header.get("alg") != SUITE_ALGORITHM:
+        said = str(header.get("alg"))[:40]
+        raise SuiteRefused(
+            f"the token is signed with {said!r}; only {SUITE_ALGORITHM} is accepted"
+        )
+    if extra := sorted(set(header) - HEADER_KEYS):
+        raise BadToken(f"the token's header has {str(extra[0])[:40]!r}, which is not accepted")
+    if not is_kid(header.get("kid")):
+        raise BadToken("the token's header names no key id (32 hex digits)")
+    if header.get("typ") != typ:
+        raise BadToken(f"the token is of type {str(header.get('typ'))[:40]!r}, not {typ}")
+    if detached is not None:
+        if parts[1]:
+            raise BadToken("a detached signature has no payload of its own")
+        parts[1] = b64url(detached)
+    signing_input = f"{parts[0]}.{parts[1]}".encode("ascii")
+    return Compact(header, unb64url(parts[1]), signing_input, unb64url(parts[2]))
+
+
+def jwk_of(key: VerifyKey) -> dict[str, str]:
+    """Write a public key as a JWK (RFC 9964: `kty` AKP, `alg` mandatory)."""
+    return {
+        "kty": KTY,
+        "alg": key.algorithm.name,
+        "kid": key.kid,
+        "pub": b64url(key.raw),
+    }
+
+
+def key_of(jwk: Mapping[str, Any]) -> VerifyKey:
+    """Read a public key from a JWK.
+
+    Raises:
+        BadKeyFile: another type, another algorithm, a wrong length, or a private key.
+    """
+    if jwk.get("kty") != KTY or jwk.get("alg") != SUITE_ALGORITHM:
+        raise BadKeyFile(f"not a JWK of type {KTY} for {SUITE_ALGORITHM}")
+    if "priv" in jwk:
+        raise BadKeyFile("this JWK holds a private key; only public ones are given to others")
+    try:
+        return VerifyKey.from_raw(unb64url(str(jwk.get("pub", ""))))
+    except BadToken as e:
+        raise BadKeyFile("the JWK's pub is not base64url") from e
+
+
+def thumbprint(key: VerifyKey) -> str:
+    """Give the JWK thumbprint over `alg`, `kty` and `pub` (RFC 7638, RFC 9964)."""
+    body = {"alg": key.algorithm.name, "kty": KTY, "pub": b64url(key.raw)}
+    text = json.dumps(body, separators=(",", ":"), sort_keys=True)
+    return b64url(hashlib.sha256(text.encode("ascii")).digest())
