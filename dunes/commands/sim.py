@@ -45,6 +45,18 @@ class Outage:
 
 
 @dataclass(frozen=True, slots=True)
+class Mesh:
+    """The site's Bluetooth Mesh: `nodes` in the air, and where its radio is.
+
+    `radio` is a moniker for HCI; empty where there is no mesh, and `note` says why.
+    """
+
+    radio: str = ""
+    nodes: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SimReport:
     """The simulated site.
 
@@ -62,6 +74,7 @@ class SimReport:
         destination: the ground station's name.
         endpoints: addresses that lead to the site, and where to.
         tables: what its sensors have made.
+        mesh: its Bluetooth Mesh.
         log: the site's log file.
         simulated: always true.
     """
@@ -79,6 +92,7 @@ class SimReport:
     destination: str = ""
     endpoints: dict[str, str] = field(default_factory=dict)
     tables: dict[str, TableMade] = field(default_factory=dict)
+    mesh: Mesh = field(default_factory=Mesh)
     log: str = ""
     simulated: bool = True
 
@@ -111,6 +125,11 @@ def report_lines(report: SimReport) -> Iterator[str]:
             f"  {table}: {made.readings} readings of {made.devices} devices, "
             f"{made.alerts} alerts → {made.file}"
         )
+    mesh = report.mesh
+    if mesh.radio:
+        yield f"  mesh         {mesh.nodes} nodes; the gateway's radio is {mesh.radio}"
+    else:
+        yield f"  mesh         none: {mesh.note}"
     yield f"  log          {report.log}"
 
 
@@ -122,28 +141,33 @@ def up(
         float | None,
         typer.Option(help="Site seconds that pass in one of ours. [default: 1]"),
     ] = None,
+    nodes: Annotated[
+        int | None,
+        typer.Option(help="Nodes of its Bluetooth Mesh. [default: lunar 200, mars 50]"),
+    ] = None,
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Stay, and end the site with Ctrl-C.")
     ] = False,
 ) -> int:
     """Start the simulated site, and wait until it answers."""
     from dunes.settings import load
-    from dunes.sim.lifecycle import check_speed
+    from dunes.sim.lifecycle import check_nodes, check_speed
 
     settings = load()
     check_speed(speed)
+    check_nodes(nodes)
     if foreground:
-        return _stay(screen, site, speed or 1.0)
+        return _stay(screen, site, speed or 1.0, nodes or 0)
     from dunes.sim.lifecycle import up as start
 
     with screen.progress(f"start the site {site}"):
-        started = start(settings.paths, site, speed)
+        started = start(settings.paths, site, speed, nodes=nodes)
     _remember(screen, site)
     screen.show(_report(changed=not started.already), up_lines)
     return Exit.OK
 
 
-def _stay(screen: Screen, site: str, speed: float) -> int:
+def _stay(screen: Screen, site: str, speed: float, nodes: int) -> int:
     from dunes.settings import load, write_profile
     from dunes.sim.daemon import run_site
     from dunes.sim.definition import load_definition
@@ -154,7 +178,7 @@ def _stay(screen: Screen, site: str, speed: float) -> int:
     _remember(screen, site)
     screen.note(f"the site {site} runs here; Ctrl-C ends it")
     try:
-        run_site(site_directory(settings.paths), site, speed)
+        run_site(site_directory(settings.paths), site, speed, nodes=nodes)
     finally:
         write_profile(load(), {"site.simulated": None})
     screen.show(SimReport(up=False, changed=True), report_lines)
@@ -218,5 +242,10 @@ def _report(*, changed: bool) -> SimReport:
             name: TableMade(t.readings, t.alerts, t.devices, t.last, t.file)
             for name, t in state.tables.items()
         },
+        mesh=Mesh(
+            f"hci:tcp-client:{state.mesh.radio}" if state.mesh.radio else "",
+            state.mesh.nodes,
+            state.mesh.note,
+        ),
         log=str(log_path(paths)),
     )

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from dunes.errors import PeerError, Unavailable, UsageError
+from dunes.sim.air.talk import MeshState
 from dunes.sim.siteclock import Anchor, SiteClock
 from dunes.site import Site
 
@@ -64,6 +65,21 @@ class TableState:
 
 
 @dataclass(frozen=True, slots=True)
+class MeshSummary:
+    """The site's mesh in a line.
+
+    Attributes:
+        radio: HCI over TCP of the gateway's controller: `127.0.0.1:PORT`; empty: no mesh.
+        nodes: how many are in the air.
+        note: why there is no mesh.
+    """
+
+    radio: str = ""
+    nodes: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SiteState:
     """The site now.
 
@@ -79,6 +95,7 @@ class SiteState:
         tables: what was made.
         endpoints: addresses that lead to the site, and where to.
         destination: the ground station's name.
+        mesh: its Bluetooth Mesh.
         simulated: always true.
     """
 
@@ -93,6 +110,7 @@ class SiteState:
     tables: dict[str, TableState]
     endpoints: dict[str, str]
     destination: str
+    mesh: MeshSummary = field(default_factory=MeshSummary)
     simulated: bool = True
 
 
@@ -185,6 +203,10 @@ class SiteControl:
     def request_made(self) -> MadeState:
         """Ask what was made up to now."""
         return self._decode(self._request("GET", "/v1/made"), MadeState)
+
+    def request_mesh(self) -> MeshState:
+        """Ask how the nodes are, and what they have sent up to now."""
+        return self._decode(self._request("GET", "/v1/mesh"), MeshState)
 
     def request_cut(self, request: CutRequest) -> SiteState:
         """Cut the sky."""

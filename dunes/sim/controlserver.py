@@ -2,6 +2,7 @@
 
 import contextlib
 import hmac
+import inspect
 import json
 import socket
 from collections.abc import Callable, Generator, Mapping
@@ -42,6 +43,7 @@ def routes(site: Any) -> dict[tuple[str, str], Route]:
     return {
         ("GET", "/v1/status"): Route(Nothing, lambda _: site.state()),
         ("GET", "/v1/made"): Route(Nothing, lambda _: site.made_state()),
+        ("GET", "/v1/mesh"): Route(Nothing, lambda _: site.mesh_state()),
         ("POST", "/v1/cut"): Route(CutRequest, site.cut),
         ("POST", "/v1/restore"): Route(Nothing, lambda _: site.restore()),
         ("POST", "/v1/speed"): Route(SpeedRequest, lambda r: site.set_speed(r.speed)),
@@ -73,7 +75,7 @@ class ControlApp:
             message = await receive()
             body += message.get("body", b"")
             more = message.get("more_body", False)
-        status, answer = self._answer(scope, body)
+        status, answer = await self._answer(scope, body)
         await send(
             {
                 "type": "http.response.start",
@@ -86,7 +88,7 @@ class ControlApp:
         )
         await send({"type": "http.response.body", "body": answer})
 
-    def _answer(self, scope: Mapping[str, Any], body: bytes) -> tuple[int, bytes]:
+    async def _answer(self, scope: Mapping[str, Any], body: bytes) -> tuple[int, bytes]:
         given = dict(scope["headers"]).get(b"authorization", b"")
         if not hmac.compare_digest(given, self._wanted):
             return 401, _error("a token is needed: it is in site.json")
@@ -96,7 +98,10 @@ class ControlApp:
             return 413, _error(f"a request has at most {BODY_MAX_BYTES} bytes")
         try:
             request = msgspec.json.decode(body or b"{}", type=route.request)
-            return 200, msgspec.json.encode(route.answer(request))
+            result = route.answer(request)
+            if inspect.isawaitable(result):
+                result = await result
+            return 200, msgspec.json.encode(result)
         except (msgspec.DecodeError, DunesError) as e:
             return 400, _error(str(e))
 

@@ -55,7 +55,9 @@ def take_lock(folder: Path) -> int:
             return lock
 
 
-def run_site(folder: Path, name: str, speed: float, ready_fd: int | None = None) -> None:
+def run_site(
+    folder: Path, name: str, speed: float, ready_fd: int | None = None, nodes: int = 0
+) -> None:
     """Run the site in this process until SIGTERM, SIGINT or a request ends it.
 
     Args:
@@ -63,6 +65,7 @@ def run_site(folder: Path, name: str, speed: float, ready_fd: int | None = None)
         name: of the site.
         speed: site seconds in one of ours.
         ready_fd: gets the line `ready` once all servers answer; closed then.
+        nodes: in its mesh; 0: as the site's definition says.
     """
     lock = take_lock(folder)
     description = folder / "site.json"
@@ -70,21 +73,27 @@ def run_site(folder: Path, name: str, speed: float, ready_fd: int | None = None)
         description.unlink(missing_ok=True)  # of a site that was killed
         import asyncio
 
-        asyncio.run(_run(folder, name, speed, description, ready_fd))
+        asyncio.run(_run(folder, name, speed, description, ready_fd, nodes))
     finally:
         description.unlink(missing_ok=True)
         os.close(lock)
 
 
 async def _run(
-    folder: Path, name: str, speed: float, description: Path, ready_fd: int | None
+    folder: Path,
+    name: str,
+    speed: float,
+    description: Path,
+    ready_fd: int | None,
+    nodes: int,
 ) -> None:
     import asyncio
 
     from dunes.sim.definition import load_definition
     from dunes.sim.site import SimulatedSite
 
-    site = SimulatedSite(load_definition(name), folder / name, speed=speed, on_event=log)
+    definition = load_definition(name)
+    site = SimulatedSite(definition, folder / name, speed=speed, on_event=log, nodes=nodes)
 
     def describe(about: Site) -> None:
         first = not description.exists()
@@ -116,13 +125,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--site", required=True)
     parser.add_argument("--speed", type=float, required=True)
     parser.add_argument("--ready-fd", type=int, required=True)
+    parser.add_argument("--nodes", type=int, default=0)
     given = parser.parse_args(argv)
     if os.fork():
         # our parent waits for this process only; the site belongs to init from here on
         os._exit(0)
     os.set_inheritable(given.ready_fd, False)
     try:
-        run_site(given.folder, given.site, given.speed, given.ready_fd)
+        run_site(given.folder, given.site, given.speed, given.ready_fd, given.nodes)
     except DunesError as e:
         log(f"error: {e.message}")
         with contextlib.suppress(OSError):

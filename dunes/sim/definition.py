@@ -7,9 +7,13 @@ from importlib.resources import files
 from typing import Literal
 
 from dunes.errors import DataError, NotFound
+from dunes.sim.air.pathloss import RadioSpec
 
 CutCause = Literal["NO_SATS", "OBSTRUCTED", "NO_SCHEDULE", "NO_DOWNLINK", "THERMAL_SHUTDOWN"]
 EventKind = Literal["solar-particle", "micrometeorite", "dust-storm", "none"]
+
+NODES_MAX = 2000
+"""A site's mesh has at most so many nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,59 @@ class SourceSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ElementSpec:
+    """One element of a mesh node.
+
+    Attributes:
+        sensors: kinds that its Sensor Server has; those with a device property.
+        reports: kinds that our vendor model reports.
+        onoff: what its Generic OnOff Server switches; empty: it has none.
+        level: what its Generic Level Server sets; empty: it has none.
+    """
+
+    sensors: tuple[str, ...] = ()
+    reports: tuple[str, ...] = ()
+    onoff: str = ""
+    level: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeKind:
+    """Mesh nodes that are alike.
+
+    Attributes:
+        device: their name up to the number.
+        share: of all nodes of the site.
+        elements: what they are made of.
+        table: the source whose world they look at; nodes beyond its devices share their places.
+        relay: they can relay.
+    """
+
+    device: str
+    share: float
+    elements: tuple[ElementSpec, ...]
+    table: str = ""
+    relay: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AirSpec:
+    """The site's Bluetooth Mesh.
+
+    Attributes:
+        nodes: how many, if nothing else is asked for.
+        radius_m: of the disc that they stand on; the gateway is in the middle.
+        radio: of all nodes, and the ground.
+        kinds: which nodes.
+    """
+
+    nodes: int
+    radius_m: float
+    kinds: tuple[NodeKind, ...]
+    radio: RadioSpec = field(default_factory=RadioSpec)
+
+
+@dataclass(frozen=True, slots=True)
 class SiteDefinition:
     """A whole site.
 
@@ -107,6 +164,7 @@ class SiteDefinition:
         crew: people in the habitat.
         volume_m3: of the habitat.
         latitude_deg, longitude_deg: where rovers start.
+        air: its mesh; null: it has none.
     """
 
     name: str
@@ -123,6 +181,7 @@ class SiteDefinition:
     volume_m3: float = 120.0
     latitude_deg: float = 0.0
     longitude_deg: float = 0.0
+    air: AirSpec | None = None
 
 
 def site_names() -> list[str]:

@@ -21,6 +21,7 @@ MODULES = {
     "arachnid": "arachnid.cli",
     "sakina": "sakina.cli",
     "qiskit": "dunes.keygen_cli",
+    "air": "dunes.sim.air.process",
 }
 """Where each program's `main` is."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dunes.errors import DunesError, TryLater, Unavailable, UsageError
 from dunes.paths import Paths
+from dunes.sim.definition import NODES_MAX
 from dunes.sim.siteclock import SPEED_MAX
 from dunes.site import Site, need_site, running_site, site_directory
 from dunes.text import printable
@@ -61,8 +62,23 @@ def check_speed(speed: float | None) -> None:
         )
 
 
+def check_nodes(nodes: int | None) -> None:
+    """Check the number of nodes of a site's mesh.
+
+    Raises:
+        UsageError: no site has so many.
+    """
+    if nodes is not None and not 0 < nodes <= NODES_MAX:
+        raise UsageError(f"{nodes} nodes are not within 1 and {NODES_MAX}", hint="--nodes 20")
+
+
 def up(
-    paths: Paths, name: str, speed: float | None = None, *, start_s: float = START_S
+    paths: Paths,
+    name: str,
+    speed: float | None = None,
+    *,
+    nodes: int | None = None,
+    start_s: float = START_S,
 ) -> Started:
     """Start the site in the background, or find that it is up.
 
@@ -70,6 +86,7 @@ def up(
         paths: of this installation.
         name: of the site.
         speed: site seconds in one of ours, default 1; a running site takes it over.
+        nodes: in its mesh; as the site's definition says if not given.
         start_s: how long a start may take.
 
     Raises:
@@ -83,16 +100,16 @@ def up(
     begin_s = time.monotonic()
     if (site := running_site(paths)) is not None:
         try:
-            return Started(_adopt(site, name, speed), already=True, seconds=0.0)
+            return Started(_adopt(site, name, speed, nodes), already=True, seconds=0.0)
         except Unavailable:
             # it has been killed this very moment, or it hangs
             if not _await_gone(paths, GONE_S):
                 raise
     folder = paths.ready(site_directory(paths))
-    answer = _spawn(paths, folder, name, speed or 1.0, begin_s + start_s)
+    answer = _spawn(paths, folder, name, speed or 1.0, nodes or 0, begin_s + start_s)
     if answer.startswith(b"site-busy"):
         site = _await_other(paths, begin_s + start_s)
-        return Started(_adopt(site, name, speed), already=True, seconds=0.0)
+        return Started(_adopt(site, name, speed, nodes), already=True, seconds=0.0)
     site = running_site(paths)
     if answer != b"ready\n" or site is None:
         raise Unavailable(
@@ -103,7 +120,7 @@ def up(
     return Started(site, already=False, seconds=time.monotonic() - begin_s)
 
 
-def _adopt(site: Site, name: str, speed: float | None) -> Site:
+def _adopt(site: Site, name: str, speed: float | None, nodes: int | None) -> Site:
     """Take a running site as the one that was asked for, once it answers."""
     if site.name != name:
         raise UsageError(
@@ -114,14 +131,19 @@ def _adopt(site: Site, name: str, speed: float | None) -> Site:
     from dunes.sim.control import SiteControl
 
     control = SiteControl.of(site)
-    if speed is None:
-        control.request_state()
-    else:
-        control.request_speed(speed)
+    state = control.request_state() if speed is None else control.request_speed(speed)
+    if nodes is not None and state.mesh.nodes not in (nodes, 0):
+        raise UsageError(
+            f"the site {name} is up with {state.mesh.nodes} nodes",
+            hint=f"dunes sim down && dunes sim up --site {name} --nodes {nodes}",
+            code="other-site",
+        )
     return site
 
 
-def _spawn(paths: Paths, folder: Path, name: str, speed: float, deadline_s: float) -> bytes:
+def _spawn(
+    paths: Paths, folder: Path, name: str, speed: float, nodes: int, deadline_s: float
+) -> bytes:
     """Start the site's process and give what it says of its start; empty if it failed."""
     reading, writing = os.pipe()
     package = Path(__file__).resolve().parents[2]
@@ -144,6 +166,7 @@ def _spawn(paths: Paths, folder: Path, name: str, speed: float, deadline_s: floa
                     f"--site={name}",
                     f"--speed={speed}",
                     f"--ready-fd={writing}",
+                    f"--nodes={nodes}",
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=output,

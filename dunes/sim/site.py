@@ -19,12 +19,15 @@ from typing import get_args
 from dunes.clock import SYSTEM_CLOCK, US_PER_S, Clock, rfc3339
 from dunes.errors import UsageError
 from dunes.paths import write_atomic
+from dunes.sim.air.talk import Begin, MeshState
+from dunes.sim.airprocess import Air
 from dunes.sim.control import (
     CutRequest,
     CutState,
     LinkRequest,
     LinkState,
     MadeState,
+    MeshSummary,
     Nothing,
     SiteState,
     TableState,
@@ -76,6 +79,7 @@ class SimulatedSite:
         speed: site seconds in one of ours.
         clock: ours.
         on_event: told one line per refusal or problem of the ground station.
+        nodes: in its mesh; 0: as the definition says.
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class SimulatedSite:
         speed: float = 1.0,
         clock: Clock = SYSTEM_CLOCK,
         on_event: Callable[[str], None] = lambda _text: None,
+        nodes: int = 0,
     ) -> None:
         self.definition = definition
         self.folder = folder
@@ -115,6 +120,8 @@ class SimulatedSite:
             clock=Clock(clock.monotonic_s, lambda: self._clock.site_us(clock.unix_us())),
             seed=seed,
         )
+        self._begin_us, self._nodes = begin_us, nodes
+        self._air = Air(self._acted, on_event)
         self._cut: Cut | None = None
         self._cut_end: asyncio.TimerHandle | None = None
         self._site: Site | None = None
@@ -139,6 +146,7 @@ class SimulatedSite:
             speed_port = await stack.enter_async_context(serve_speedtest())
             known = await self._sky.listen("127.0.0.1", 0, ("127.0.0.1", speed_port))
             endpoints[f"speedtest.{name}:5201"] = f"127.0.0.1:{known}"
+            radio = await self._start_air()
             control_url = await stack.enter_async_context(self._serve_control())
             self._site = Site(
                 name=self.definition.name,
@@ -150,6 +158,7 @@ class SimulatedSite:
                 ground_data=str(self.folder / "ground"),
                 pid=os.getpid(),
                 speed=self._clock.speed,
+                radio=radio,
             )
             self._describe = describe
             describe(self._site)
@@ -192,11 +201,35 @@ class SimulatedSite:
     async def _close(self) -> None:
         if self._cut_end is not None:
             self._cut_end.cancel()
+        await self._air.stop()
         await self._sky.close()
         await asyncio.to_thread(self._starlink.stop)
         self._write_account()
         for feed in self._feeds.values():
             feed.close()
+
+    # ------------------------------------------------------------------ mesh
+
+    async def _start_air(self) -> str:
+        """Bring up the mesh, with its radio at the port of the last run, if that is free."""
+        folder, memory = self.folder / "air", self.folder / "radio.port"
+        port = 0
+        with contextlib.suppress(OSError, ValueError):
+            port = int(memory.read_text())
+        anchors = tuple((a.real_us, a.site_us, a.speed) for a in self._clock.anchors)
+        begin = Begin(self.definition, str(folder), self._begin_us, anchors, self._nodes, port)
+        radio = await self._air.start(begin)
+        if radio:
+            write_atomic(memory, f"{radio.rpartition(':')[2]}\n".encode())
+        return radio
+
+    def _acted(self, name: str, what: str, value: int) -> None:
+        """Take that somebody commanded an actuator over the mesh."""
+        self._on_event(f"{name}: {what} set to {value}")
+
+    async def mesh_state(self) -> MeshState:
+        """Say how the nodes of the mesh are."""
+        return await self._air.state()
 
     # ------------------------------------------------------------------ sensors
 
@@ -259,6 +292,7 @@ class SimulatedSite:
             },
             endpoints=dict(self._site.endpoints) if self._site else {},
             destination=self.definition.destination,
+            mesh=MeshSummary(self._air.radio, self._air.nodes, self._air.note),
         )
 
     def made_state(self) -> MadeState:
@@ -334,6 +368,7 @@ class SimulatedSite:
         if not (0 < speed <= SPEED_MAX and math.isfinite(speed)):
             raise UsageError(f"a speed of {speed} is not within 0 and {SPEED_MAX:.0f}")
         self._clock.set_speed(speed, self._real.unix_us())
+        self._air.tell("clock", anchors=[list(each) for each in self._clock.anchors])
         self._arm()
         if self._site is not None and self._describe is not None:
             self._site = replace(self._site, speed=speed)
@@ -350,6 +385,7 @@ class SimulatedSite:
         happened = [source.world.trigger(kind, at_s) for source in self._sources.values()]
         if not any(happened):
             raise UsageError(f"no {kind[:40]!r} can happen on the site {self.definition.name}")
+        self._air.tell("event", kind=kind, at_s=at_s)
         return self.state()
 
     def set_link(self, request: LinkRequest) -> SiteState:

@@ -172,6 +172,21 @@ class Source:
             )
 
 
+def make_world(definition: SiteDefinition, spec: SourceSpec, start_us: int) -> World:
+    """Make what the sensors of a source look at; the same for the same seed and start."""
+    rng = Random(f"{definition.seed}/{spec.table}/world")  # noqa: S311 - a model, no secret
+    start_s = start_us / US_PER_S
+    match spec.world:
+        case "habitat":
+            return Habitat(definition.crew, definition.volume_m3, start_s, rng)
+        case "crew":
+            return Crew(rng, start_s)
+        case "rover":
+            return Rovers(
+                spec.count, definition.latitude_deg, definition.longitude_deg, start_s, rng
+            )
+
+
 def make_sources(
     definition: SiteDefinition,
     start_us: int,
@@ -184,24 +199,9 @@ def make_sources(
         start_us: site time at which they begin.
         seqs: where the running numbers stand, by table and device.
     """
-    start_s = start_us / US_PER_S
     sources = {}
     for spec in definition.sources:
-        rng = Random(f"{definition.seed}/{spec.table}/world")  # noqa: S311 - a model, no secret
-        world: World
-        match spec.world:
-            case "habitat":
-                world = Habitat(definition.crew, definition.volume_m3, start_s, rng)
-            case "crew":
-                world = Crew(rng, start_s)
-            case "rover":
-                world = Rovers(
-                    spec.count,
-                    definition.latitude_deg,
-                    definition.longitude_deg,
-                    start_s,
-                    rng,
-                )
+        world = make_world(definition, spec, start_us)
         known = (seqs or {}).get(spec.table, {})
         sources[spec.table] = Source.make(spec, world, definition.seed, start_us, known)
     return sources

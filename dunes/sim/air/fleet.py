@@ -1,0 +1,312 @@
+"""The air of a site, whole: medium, controllers for hosts, and all nodes."""
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random, SystemRandom
+
+from bumble import hci
+
+from dunes.clock import SYSTEM_CLOCK, US_PER_S, Clock
+from dunes.mesh.links import AD_MESH_BEACON, Outgoing
+from dunes.mesh.models.generic_server import ActuatorSet
+from dunes.mesh.node import ModelEvent, Node, NodeEvent, NodeReset
+from dunes.mesh.nodestate import Description
+from dunes.mesh.provisioning.pdus import Capabilities, OobType
+from dunes.model import Priority
+from dunes.sim.air.field import Field, Place, spread
+from dunes.sim.air.hciserver import HciServer
+from dunes.sim.air.instruments import Instruments, Source, Value, instruments, make_sources
+from dunes.sim.air.keeper import Account, Keeper
+from dunes.sim.air.medium import Medium
+from dunes.sim.air.models import Models, make_models
+from dunes.sim.air.node import VirtualNode
+from dunes.sim.air.pathloss import rssi_dbm
+from dunes.sim.air.peripheral import Peripheral
+from dunes.sim.air.roster import Member, roster
+from dunes.sim.air.talk import MeshState, NodeState
+from dunes.sim.definition import AirSpec, SiteDefinition
+
+WATCH_S = 1.0
+"""Limits are looked at this often."""
+KEEP_S = 2.0
+CRPL = 255
+"""Large enough for all sources that a node of the site hears of."""
+CARRIED_DBM = -80.0
+"""The gateway hears every node at least so: it is carried to the nodes that it sets up."""
+OOB_NUMBER_ON_BOX = 1 << 5
+BEACON_UNPROVISIONED = 0
+
+
+@dataclass(slots=True)
+class Fleet:
+    """All nodes, and the air between them and to the gateway.
+
+    Attributes:
+        definition: of the site.
+        folder: where nodes keep their state.
+        site_us: gives site time.
+        clock: ours.
+        members: the nodes, by name.
+        nodes: running ones, by name.
+        acted: told what an actuator was set to: node, what it moves, value.
+    """
+
+    definition: SiteDefinition
+    folder: Path
+    site_us: Callable[[], int]
+    members: dict[str, Member]
+    field: Field
+    places: dict[str, Place]
+    sources: dict[str, Source]
+    medium: Medium
+    server: HciServer
+    keeper: Keeper
+    clock: Clock
+    acted: Callable[[str, str, int], None]
+    nodes: dict[str, VirtualNode]
+    models: dict[str, Models]
+    instruments: dict[str, Instruments]
+    secrets: Random
+    _tasks: list[asyncio.Task[None]]
+
+    @classmethod
+    def make(
+        cls,
+        definition: SiteDefinition,
+        folder: Path,
+        *,
+        start_us: int,
+        site_us: Callable[[], int],
+        nodes: int | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        acted: Callable[[str, str, int], None] = lambda _node, _what, _value: None,
+        secrets: Random | None = None,
+    ) -> "Fleet":
+        """Make the air of a site that has a mesh; to be called in a running event loop.
+
+        Args:
+            definition: of the site.
+            folder: where nodes keep their state.
+            start_us: site time at which the worlds begin.
+            site_us: gives site time.
+            nodes: how many; the definition's number if not given.
+            clock: ours.
+            acted: told what actuators are set to.
+            secrets: the nodes' dice for keys.
+        """
+        spec = need_air(definition)
+        members = {each.name: each for each in roster(definition, nodes or spec.nodes)}
+        seed = definition.seed
+        places = spread(list(members), spec.radius_m, Random(f"{seed}/places"))  # noqa: S311
+        heard = Field.of(places, spec.radio, Random(f"{seed}/air"))  # noqa: S311 - loss
+        medium = Medium(Random(f"{seed}/medium"))  # noqa: S311 - when advertisements fall
+        made = cls(
+            definition,
+            folder,
+            site_us,
+            members,
+            heard,
+            places,
+            make_sources(definition, start_us),
+            medium,
+            HciServer(medium),
+            Keeper(folder),
+            clock,
+            acted,
+            {},
+            {},
+            {},
+            secrets or SystemRandom(),
+            [],
+        )
+        for member in members.values():
+            made._add(member)
+        return made
+
+    async def start(self, port: int = 0) -> int:
+        """Let all nodes live; gives the port of HCI."""
+        bound = await self.server.start(port)
+        for node in self.nodes.values():
+            node.start()
+        self._tasks.append(asyncio.create_task(self._watch()))
+        self._tasks.append(asyncio.create_task(self._keep()))
+        return bound
+
+    async def stop(self) -> None:
+        """End everything; what nodes keep is written."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await self.server.stop()
+        for node in self.nodes.values():
+            node.stop()
+        self.medium.close()
+        self.keeper.write_waiting()
+
+    # ---------------------------------------------------------------- nodes
+
+    def _add(self, member: Member) -> None:
+        name, spec, seed = member.name, need_air(self.definition), self.definition.seed
+        kept = self.keeper.load(name)
+        tools = instruments(self.sources, member.kind.table, name, member.number, seed)
+        models = make_models(
+            member.kind.elements,
+            lambda kind: tools.read(kind, self.site_us()),
+            lambda readings, alerts: self._sent(name, readings, alerts),
+        )
+        if models.reporting is not None:
+            models.reporting[1].sequence = kept.account.sequence
+        for what, value in kept.actuators.items():
+            if what in models.actuators:
+                models.actuators[what][1].glide.target = value
+        far_m = math.hypot(*self.places[name])
+        address = hci.Address(member.address[::-1], hci.Address.RANDOM_DEVICE_ADDRESS)
+        peripheral = Peripheral(
+            self.medium,
+            address,
+            name,
+            list,
+            rssi_dbm=max(rssi_dbm(spec.radio, far_m), CARRIED_DBM),
+        )
+        self.medium.attach(peripheral)
+        description = Description(
+            member.uuid,
+            models.elements,
+            crpl=CRPL,
+            capabilities=Capabilities(oob_type=OobType.STATIC),
+            static_oob=member.static_oob,
+            oob_information=OOB_NUMBER_ON_BOX,
+            relay=member.kind.relay,
+        )
+        slept_s = max(0, self.clock.unix_us() - kept.saved_us) / US_PER_S if kept.state else 0.0
+        core = Node.start(
+            description,
+            self.secrets,
+            now_s=asyncio.get_running_loop().time(),
+            state=kept.state,
+            slept_s=slept_s,
+        )
+        self.nodes[name] = VirtualNode(name, core, peripheral, self.keeper, self._cast, self._told)
+        self.models[name], self.instruments[name] = models, tools
+
+    def _cast(self, node: VirtualNode, out: Outgoing) -> None:
+        """Carry a PDU to the neighbours of a node."""
+        if out.data[0] == AD_MESH_BEACON and out.data[1] == BEACON_UNPROVISIONED:
+            return  # no node of the site looks for new devices
+        loop = asyncio.get_running_loop()
+        for copy in self.field.cast(node.name, out.sends, out.interval_s):
+            loop.call_later(copy.after_s, self._deliver, copy.receivers, out.data)
+
+    def _deliver(self, receivers: tuple[str, ...], data: bytes) -> None:
+        for name in receivers:
+            self.nodes[name].hear(data)
+
+    def _told(self, node: VirtualNode, event: NodeEvent) -> None:
+        match event:
+            case NodeReset():
+                self.keeper.change(node.name, self.clock.unix_us(), state=None)
+                self.keeper.write(node.name)
+            case ModelEvent(event=ActuatorSet() as done):
+                self._act(node.name, event.element, done)
+            case _:  # of interest to nobody here
+                return
+
+    def _act(self, name: str, element: int, done: ActuatorSet) -> None:
+        for what, (where, server) in self.models[name].actuators.items():
+            if where == element and server.identity == done.model:
+                kept = self.keeper.kept[name]
+                account = replace(kept.account, commands=kept.account.commands + 1)
+                actuators = {**kept.actuators, what: done.value}
+                now_us = self.clock.unix_us()
+                self.keeper.change(name, now_us, account=account, actuators=actuators)
+                self.acted(name, what, done.value)
+
+    # ---------------------------------------------------------------- how it is
+
+    def state(self, radio: str) -> MeshState:
+        """Say how all nodes are.
+
+        Args:
+            radio: where the gateway's controller is.
+        """
+        nodes = {name: self._node_state(name) for name in self.nodes}
+        return MeshState(radio, "", self.site_us(), nodes)
+
+    def _node_state(self, name: str) -> NodeState:
+        member, node, kept = self.members[name], self.nodes[name], self.keeper.kept[name]
+        return NodeState(
+            node.node.unicast,
+            member.address.hex(":").upper(),
+            member.uuid.hex(),
+            member.static_oob.hex(),
+            kept.account.publications,
+            kept.account.readings,
+            kept.account.alerts,
+            kept.account.sequence,
+            kept.account.commands,
+            kept.actuators,
+        )
+
+    # ---------------------------------------------------------------- readings
+
+    def _sent(self, name: str, readings: int, alerts: int) -> None:
+        before, reporting = self.keeper.kept[name].account, self.models[name].reporting
+        now = Account(
+            before.publications + 1,
+            before.readings + readings,
+            before.alerts + alerts,
+            before.sequence if reporting is None else reporting[1].sequence,
+            before.commands,
+        )
+        self.keeper.change(name, self.clock.unix_us(), account=now)
+
+    async def _watch(self) -> None:
+        """Look whether something is outside of its limits, and say so at once."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            for name in list(self.nodes):
+                for kind, value in self._alerts(name):
+                    self._raise(name, kind, value)
+
+    def _alerts(self, name: str) -> Iterator[tuple[str, Value]]:
+        node, reporting = self.nodes[name], self.models[name].reporting
+        if reporting is None or not node.powered or not node.node.provisioned:
+            return
+        element, server = reporting
+        if node.node.config.config.of(element, server.identity).publication is None:
+            return
+        for kind in self.instruments[name].limited():
+            if kind in server.kinds:
+                value = self.instruments[name].read(kind, self.site_us())
+                if value is not None and value.priority is Priority.ALERT:
+                    yield kind, value
+
+    def _raise(self, name: str, kind: str, value: Value) -> None:
+        found = self.models[name].reporting
+        if found is not None:
+            element, server = found
+            node, now_s = self.nodes[name], asyncio.get_running_loop().time()
+            node.node.publish(element, server, server.alert(kind, value, now_s), now_s)
+            node.pump()
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(KEEP_S)
+            self.keeper.write_waiting()
+
+
+def need_air(definition: SiteDefinition) -> AirSpec:
+    """Give the mesh of a site.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if definition.air is None:
+        raise ValueError(f"the site {definition.name} has no mesh")
+    return definition.air

@@ -1,0 +1,175 @@
+"""The server models of virtual nodes: those of the stack, fed by instruments."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from dunes.mesh.models.generic_server import LevelServer, OnOffServer
+from dunes.mesh.models.habitat import NO_VALUE, ReportKind, habitat
+from dunes.mesh.models.habitat_server import HabitatServer
+from dunes.mesh.models.health_server import HealthServer
+from dunes.mesh.models.properties import PROPERTIES
+from dunes.mesh.models.sensor import SensorGet
+from dunes.mesh.models.sensor_server import SensorServer, SensorSetupServer
+from dunes.mesh.models.server import Context, Outcome, Server
+from dunes.mesh.wire import Message
+from dunes.sim.air.instruments import Value
+from dunes.sim.definition import ElementSpec
+
+SENSOR_PROPERTIES = {"temperature": 0x0075, "humidity": 0x0076, "co2": 0x0077, "pressure": 0x0082}
+"""Kinds that have a device property, and which."""
+REPORT_CODES = {each.name: each.code for each in habitat().kinds.values()}
+REPORT_LIMIT = -NO_VALUE - 1
+
+Read = Callable[[str], Value | None]
+
+
+def _ignore(_count: int, _alerts: int) -> None:
+    return
+
+
+@dataclass
+class MeasuringServer(SensorServer):
+    """A Sensor Server that measures when somebody asks, and when it publishes.
+
+    Attributes:
+        read: measures a kind.
+        sent: told how many readings a publication has, and how many of them are alerts.
+    """
+
+    read: Read = lambda _kind: None
+    sent: Callable[[int, int], None] = _ignore
+
+    def measure(self) -> None:
+        """Take a new value of everything."""
+        for kind, number in SENSOR_PROPERTIES.items():
+            if number in self.sensors and (value := self.read(kind)) is not None:
+                known = PROPERTIES[number]
+                self.sensors[number].raw = known.write(_within(known.size, known, value.number))
+
+    def receive(self, message: Message, context: Context) -> Outcome:
+        """Measure, then answer."""
+        if isinstance(message, SensorGet):
+            self.measure()
+        return super().receive(message, context)
+
+    def publication(self, now_s: float) -> Message | None:
+        """Measure, then publish."""
+        self.measure()
+        message = super().publication(now_s)
+        if message is not None:
+            self.sent(len(self.sensors), 0)
+        return message
+
+
+def _within(size: int, known: object, number: float) -> float:
+    """Keep a number in what its property can say."""
+    scale = getattr(known, "scale_inverse", 1)
+    signed = getattr(known, "signed", False)
+    highest = (1 << (8 * size - signed)) - 3
+    lowest = -highest if signed else 0
+    return min(max(number, lowest / scale), highest / scale)
+
+
+@dataclass
+class ReportingServer(HabitatServer):
+    """Our vendor model: each period it reports every kind that the node measures.
+
+    Attributes:
+        kinds: what it reports.
+        read: measures a kind.
+        sent: as above.
+    """
+
+    kinds: tuple[str, ...] = ()
+    read: Read = lambda _kind: None
+    sent: Callable[[int, int], None] = _ignore
+    _more: list[Message] = field(default_factory=list)
+
+    def publication(self, now_s: float) -> Message | None:
+        """Measure everything; the first report goes now, the others right after it."""
+        self._more = [
+            self._report(kind, value, now_s, alert=False)
+            for kind in self.kinds
+            if (value := self.read(kind)) is not None
+        ]
+        if not self._more:
+            return None
+        self.sent(1, 0)
+        return self._more.pop(0)
+
+    def alert(self, kind: str, value: Value, now_s: float) -> Message:
+        """Make a report that is sent again until it is acknowledged."""
+        self.sent(1, 1)
+        return self._report(kind, value, now_s, alert=True)
+
+    def next_timer_s(self) -> float | None:
+        """Say when something is to be sent."""
+        return 0.0 if self._more else super().next_timer_s()
+
+    def handle_timer(self, now_s: float) -> Outcome:
+        """Send the other reports of a period, and alerts again."""
+        outcome = super().handle_timer(now_s)
+        for message in self._more:
+            self.sent(1, 0)
+            outcome.publish.append(message)
+        self._more = []
+        return outcome
+
+    def _report(self, kind: str, value: Value, now_s: float, *, alert: bool) -> Message:
+        known: ReportKind = self.definition.kinds[REPORT_CODES[kind]]
+        limit = REPORT_LIMIT / known.divisor
+        number = min(max(value.number, -limit), limit)
+        return self.report(known.code, number, now_s, alert=alert)
+
+
+@dataclass(slots=True)
+class Models:
+    """All server models of one node.
+
+    Attributes:
+        elements: as the node's description wants them.
+        sensors: those that measure.
+        reporting: the vendor model, with its element.
+        actuators: OnOff and Level servers by what they move, with their element.
+        health: of the primary element.
+    """
+
+    elements: list[list[Server]] = field(default_factory=list)
+    sensors: list[MeasuringServer] = field(default_factory=list)
+    reporting: tuple[int, ReportingServer] | None = None
+    actuators: dict[str, tuple[int, OnOffServer | LevelServer]] = field(default_factory=dict)
+    health: HealthServer = field(default_factory=HealthServer)
+
+
+def make_models(
+    specs: tuple[ElementSpec, ...], read: Read, sent: Callable[[int, int], None]
+) -> Models:
+    """Make the models of a node.
+
+    Args:
+        specs: of its elements.
+        read: measures a kind.
+        sent: told what publications hold.
+    """
+    made = Models()
+    for number, spec in enumerate(specs):
+        servers: list[Server] = [] if number else [made.health]
+        if spec.onoff:
+            switch = OnOffServer()
+            servers.append(switch)
+            made.actuators[spec.onoff] = number, switch
+        if spec.level:
+            level = LevelServer()
+            servers.append(level)
+            made.actuators[spec.level] = number, level
+        if spec.sensors:
+            plain = SensorServer.of(*(SENSOR_PROPERTIES[kind] for kind in spec.sensors))
+            sensor = MeasuringServer(plain.sensors, read, sent)
+            servers += [sensor, SensorSetupServer(server=sensor)]
+            made.sensors.append(sensor)
+        if spec.reports:
+            reporting = ReportingServer(kinds=spec.reports, read=read, sent=sent)
+            servers.append(reporting)
+            made.reporting = number, reporting
+        made.elements.append(servers)
+    return made
