@@ -19,19 +19,15 @@ PAUSE_S = 1.0
 """Before the next try: a node needs that long to advertise again."""
 TRIES = 5
 """Set-ups that may fail; 200 nodes were taken in without one that needed more than three."""
+MARGIN_S = 0.1
+"""An attempt gets so much less than there is, so that its own reason is heard."""
 MISSING_TRIES = 2
 """A node that changes its table of services may be met in between: look twice."""
 
 T = TypeVar("T")
 
 
-async def keep_trying(
-    attempt: Callable[[float], Awaitable[T]],
-    who: str,
-    timeout_s: float,
-    *,
-    pause_s: float = PAUSE_S,
-) -> T:
+async def keep_trying(attempt: Callable[[float], Awaitable[T]], who: str, timeout_s: float) -> T:
     """Call `attempt` until it succeeds, time is up, or it failed too often.
 
     Args:
@@ -40,7 +36,6 @@ async def keep_trying(
             `ServiceMissing` where it lacks the service.
         who: the node, for the message.
         timeout_s: for all together.
-        pause_s: between two tries.
 
     Raises:
         RadioLost: with the last reason and the number of tries.
@@ -53,7 +48,7 @@ async def keep_trying(
     while tries < TRIES and (left_s := deadline_s - loop.time()) > 0:
         try:
             async with asyncio.timeout(left_s):
-                return await attempt(left_s)
+                return await attempt(max(0.0, left_s - MARGIN_S))
         except TimeoutError:
             failure = failure or NotHeard("did not answer in time")
             break
@@ -68,14 +63,15 @@ async def keep_trying(
         except RadioLost as e:
             failure = e
         tries += 1
-        if deadline_s - loop.time() <= pause_s:
+        if deadline_s - loop.time() <= PAUSE_S:
             break
-        await asyncio.sleep(pause_s)
+        await asyncio.sleep(PAUSE_S)
     if isinstance(failure, ServiceMissing):
         raise failure
     reason = failure.message if failure else "no time was left"
     often = f"; tried {tries} times" if tries > 1 else ""
+    reason = reason if who in reason else f"node {who} {reason}"
     raise RadioLost(
-        f"node {who}: {reason} (within {timeout_s:.3g} s{often})",
+        f"{reason} (within {timeout_s:.3g} s{often})",
         hint="is it powered, and in reach of this adapter?",
     ) from failure

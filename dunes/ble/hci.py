@@ -18,13 +18,16 @@ from dunes.ble.errors import NoRadio, NotHeard, RadioDenied, RadioLost
 from dunes.ble.hcilink import HciLink, hang_up
 from dunes.ble.hearing import Hearing
 from dunes.ble.radio import Advertisement, Service
+from dunes.ble.undisturbed import undisturbed
 from dunes.errors import ConfigError, DunesError
 
 LINKS_MAX = 4
 """Measured best: the fifth link slows the others down more than it helps."""
 LISTEN_S = 6.0
 """How long one attempt waits for the node to advertise before others get their turn."""
-WITHDRAW_S = 2.0
+WITHDRAW_S = (0.5, 2.0)
+"""For a controller to confirm that it does not connect any more: told twice, as the first may
+overtake what it is to cancel."""
 ADDRESSES_MAX = 2048
 """Devices whose last advertisement Bumble keeps for its scan response."""
 RSSI_UNKNOWN = 127
@@ -125,18 +128,20 @@ class HciRadio:
         finally:
             ended.cancel()
             if not work.done():
-                await self._withdraw(work)
+                await undisturbed(self._withdraw(work))
 
     async def _withdraw(self, work: "asyncio.Task[Any]") -> None:
         """Tell the controller not to connect any more; hang up if it just did."""
         from bumble.core import BaseBumbleError
         from bumble.hci import HCI_LE_Create_Connection_Cancel_Command
 
-        if self._end is None:
+        for limit_s in WITHDRAW_S:
+            if work.done() or self._end is not None:
+                break
             with contextlib.suppress(BaseBumbleError, AssertionError, TimeoutError):
-                async with asyncio.timeout(WITHDRAW_S):  # refused: it connected meanwhile
+                async with asyncio.timeout(limit_s):  # refused: not begun, or just connected
                     await self._device.send_sync_command(HCI_LE_Create_Connection_Cancel_Command())
-            await asyncio.wait({work}, timeout=WITHDRAW_S)
+            await asyncio.wait({work}, timeout=limit_s)
         work.cancel()
         await asyncio.wait({work})
         if not work.cancelled() and work.exception() is None:

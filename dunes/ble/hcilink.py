@@ -18,6 +18,7 @@ from dunes.ble.attempts import SETUP_S
 from dunes.ble.errors import RadioLost, ServiceMissing
 from dunes.ble.mailbox import Mailbox
 from dunes.ble.radio import Service
+from dunes.ble.undisturbed import undisturbed
 
 ATT_MTU = 517
 """What we ask for: room for an attribute of 512 octets."""
@@ -149,7 +150,7 @@ class HciLink:
         """Hang up; quietly if that has happened."""
         self._inbox.close(RadioLost(f"the link to node {self.address} was closed"))
         if not self._gone.is_set():
-            await hang_up(self._connection)
+            await undisturbed(hang_up(self._connection))
 
     def lose(self, why: RadioLost) -> None:
         """Take note that the link is gone."""
@@ -171,8 +172,12 @@ class HciLink:
     def _on_disconnection(self, reason: int) -> None:
         from bumble.hci import HCI_Constant
 
+        if not reason:  # no reason of the air: Bumble drops its links with its controller
+            self.lose(RadioLost(f"the link to node {self.address} is gone with the controller"))
+            return
         name = HCI_Constant.error_name(reason)  # type: ignore[no-untyped-call]  # Bumble's
-        self.lose(RadioLost(f"node {self.address} hung up: {name}"))
+        name = name.replace("_ERROR", "").replace("_", " ").lower()
+        self.lose(RadioLost(f"node {self.address} hung up: {name} (0x{reason:02X})"))
 
 
 async def hang_up(connection: Any) -> None:
