@@ -21,9 +21,12 @@ from dunes.crypto.keyfile import KeyDocument, read_key_document
 from dunes.crypto.signing import VerifyKey, is_kid
 from dunes.crypto.xwing import Recipient
 from dunes.errors import NotFound
+from dunes.model import NAME
 from dunes.paths import Paths
 
 FOLDER = "trusted"
+NAMES = "names"
+"""Beside the entries: a small file per device, with the kid of the key it was given last."""
 SCHEMA = "dunes.trusted-key/1"
 
 
@@ -158,6 +161,47 @@ class TrustStore:
                 f"key {kid} is not trusted here", hint="dunes keys trust FILE.pub.maml"
             ) from e
 
+    def device(self, name: str) -> TrustedKey:
+        """Give the entry of the device of that name, in the same time in a store of any size.
+
+        Of several keys that carry the name the one that was trusted last counts.
+
+        Raises:
+            UnknownKey: no key is trusted as that device's.
+        """
+        self._index()
+        try:
+            kid = (self.folder / NAMES / name).read_text("ascii") if NAME.fullmatch(name) else ""
+        except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError):
+            kid = ""
+        entry = self.get(kid) if is_kid(kid) else None
+        if entry is None or entry.document.name != name or Role.DEVICE not in entry.roles:
+            raise UnknownKey(
+                f"no key is trusted as that of device {name[:80]!r}",
+                hint="dunes keys trust FILE.pub.maml --role device",
+            )
+        return entry
+
+    def device_names(self) -> list[str]:
+        """Name the devices that ever had a trusted key, in order."""
+        self._index()
+        folder = self.folder / NAMES
+        return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+    def _index(self) -> None:
+        """Make the index by name of a store from before there was one."""
+        if self.folder.is_dir() and not (self.folder / NAMES).is_dir():
+            entries = sorted(self, key=lambda entry: entry.added_us)
+            (self.folder / NAMES).mkdir(mode=0o700, exist_ok=True)
+            for entry in entries:
+                self._name(entry)
+
+    def _name(self, entry: TrustedKey) -> None:
+        name = entry.document.name
+        if Role.DEVICE in entry.roles and NAME.fullmatch(name):
+            (self.folder / NAMES).mkdir(mode=0o700, exist_ok=True)
+            keyio.write_over(self.folder / NAMES / name, entry.kid.encode("ascii"))
+
     def __iter__(self) -> Iterator[TrustedKey]:
         """Go through all entries, in order of kid."""
         if self.folder.is_dir():
@@ -205,7 +249,10 @@ class TrustStore:
             "document": entry.document.data.decode("utf-8"),
         }
         text = json.dumps(body, ensure_ascii=False, indent=1) + "\n"
+        self._index()
         keyio.write_over(self.folder / f"{entry.kid}.json", text.encode("utf-8"))
+        if not entry.revoked:
+            self._name(entry)
 
 
 def _read(data: bytes, kid: str) -> TrustedKey:

@@ -19,6 +19,7 @@ from typing import get_args
 from dunes.clock import SYSTEM_CLOCK, US_PER_S, Clock, rfc3339
 from dunes.errors import UsageError
 from dunes.paths import write_atomic
+from dunes.sim.agents import serve_agents
 from dunes.sim.air.talk import Begin, MeshState
 from dunes.sim.airprocess import Air
 from dunes.sim.control import (
@@ -138,6 +139,9 @@ class SimulatedSite:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._close)
             endpoints = self._starlink.start()
+            endpoints |= await stack.enter_async_context(
+                serve_agents(self.definition, self.folder)
+            )
             ground = await stack.enter_async_context(
                 start_ground(self.folder / "ground", self._on_event)
             )
