@@ -80,7 +80,8 @@ def read_mark(path: Path) -> Mark | None:
         return None
     except (OSError, ValueError) as e:
         raise _unreadable(path) from e
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
+    known = isinstance(found, dict) and found.get("format") == FORMAT
+    if not known or not isinstance(found.get("updating"), bool):
         raise _unreadable(path)
     try:
         return Mark(
@@ -91,7 +92,7 @@ def read_mark(path: Path) -> Mark | None:
             int(found["iv_index"]),
             int(found["limit"]),
             int(found["network_iv"]),
-            bool(found["updating"]),
+            found["updating"],
             tuple((int(first), int(last)) for first, last in found["given"]),
         )
     except (KeyError, TypeError, ValueError) as e:

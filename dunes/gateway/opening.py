@@ -28,8 +28,13 @@ class MeshExists(Denied):
     code = "mesh-exists"
 
 
-def open_database(settings: Settings, *, create: bool) -> Buffer:
+def open_database(settings: Settings, mesh_id: str, *, create: bool) -> Buffer:
     """Open the database of the buffer, without the buffer's cap.
+
+    Args:
+        settings: as loaded.
+        mesh_id: the mesh that is wanted, for the message.
+        create: make the database if there is none.
 
     Raises:
         NotFound: there is none, and `create` is off.
@@ -40,7 +45,7 @@ def open_database(settings: Settings, *, create: bool) -> Buffer:
         if create and not settings["buffer.url"]:
             settings.paths.ready(settings.paths.data)
         elif not create and not Path(parsed.database).exists():
-            raise no_mesh(settings["mesh.id"], [])
+            raise no_mesh(mesh_id or settings["mesh.id"], [])
     return Buffer.open(url, cap_bytes=NO_CAP_BYTES)
 
 

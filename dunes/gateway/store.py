@@ -131,7 +131,7 @@ class MeshStore(Directory):
             NoIdentity, WrongPassphrase, NotARecipient: its keys cannot be opened.
             StorageError, Denied: the database.
         """
-        buffer = open_database(settings, create=False)
+        buffer = open_database(settings, mesh_id, create=False)
         try:
             with buffer.reading() as connection:
                 names = rows.network_names(connection)
@@ -180,7 +180,7 @@ class MeshStore(Directory):
         check_name(mesh_id, "mesh")
         mesh_table(mesh_id)
         keys = ensure_identity(settings.paths) if identity is None else identity
-        buffer = open_database(settings, create=True)
+        buffer = open_database(settings, mesh_id, create=True)
         try:
             lock = MeshLock(lock_path(settings.paths, mesh_id))
             lock.take(mesh_id, holder, clock.unix_us())

@@ -336,11 +336,38 @@ def test_the_second_implementation_opens_what_dunes_seals_today():
     assert [b"m"] * 5 == open_batch(blob, SENDER, RECIPIENT)
 
 
+def test_a_stranger_opens_the_keys_of_a_mesh_with_the_page_alone():
+    import os
+
+    from dunes.crypto.xwing import Recipient
+    from dunes.gateway.sealing import FieldSealer, field_name
+
+    mesh, secret = bytes(range(16)), os.urandom(32)
+    sealer = FieldSealer(secret)
+    to = Recipient(RECIPIENT.kid, RECIPIENT.mlkem.public_key(), RECIPIENT.x25519.public_key())
+    wrapped = sealer.wrap(mesh, to)
+    bound = info("dunes/2048-aes/v1/mesh-secret", mesh.hex(), RECIPIENT.kid)
+    assert secret == HPKE.decrypt(wrapped, RECIPIENT.opening, info=bound)
+    for field, name, row in (
+        (b"k" * 16, field_name(mesh, "net-new", 7), ("net-new", "7")),
+        (
+            b"d" * 16,
+            field_name(mesh, "device", 300, bytes(16)),
+            ("device", "300", bytes(16).hex()),
+        ),
+    ):
+        sealed = sealer.seal(field, name, os.urandom(16))
+        label = "dunes/2048-aes/v1/mesh-field"
+        wide = HKDF(hashes.SHA256(), 44, salt=sealed[:16], info=label.encode()).derive(secret)
+        aad = info(label, mesh.hex(), *row)
+        assert field == AESGCM(wide[:32]).decrypt(wide[32:], sealed[16:], aad)
+
+
 def test_the_page_names_every_context_and_label_of_the_code():
     from dunes.crypto import names
 
     page = (ROOT / "docs/formats.md").read_text(encoding="utf-8")
     words = [value for name, value in vars(names).items() if name.startswith(("SIGN_", "LABEL_"))]
-    assert 15 > len(words) > 10
+    assert 20 > len(words) > 10
     for word in [*words, names.SUITE.encode()]:
         assert word.decode() in page
