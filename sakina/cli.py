@@ -4,7 +4,17 @@ from dunes.console import Entry, lazy_app, run
 
 ABOUT = "Say who may do what: OAuth 2.0 logins, identities of devices, trust."
 
-COMMANDS: dict[str, Entry] = {}
+COMMANDS: dict[str, Entry] = {
+    "init": Entry(
+        "sakina.commands.init:init",
+        "Choose and try the token store, and the provider used where none is named.",
+    ),
+    "auth-flow": Entry(
+        "sakina.commands.auth_flow:auth_flow",
+        "Log in at an issuer with OAuth 2.0, and keep the login.",
+    ),
+    "auth": Entry("sakina.commands.auth:app", "Look at stored logins, use, renew and end them."),
+}
 
 app = lazy_app("sakina", ABOUT, COMMANDS)
 

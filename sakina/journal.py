@@ -131,6 +131,14 @@ class Journal:
                 os.close(descriptor)
         return found
 
+    def profiles(self) -> list[str]:
+        """Name the profiles that somebody worked on."""
+        try:
+            found = {p.stem for kind in KINDS for p in self._folder.glob(f"*.{kind}")}
+        except OSError:
+            return []
+        return sorted(found)
+
     def forget(self, profile: str) -> None:
         """Drop all word of a profile; a process that is at work keeps its own."""
         for kind in KINDS:
