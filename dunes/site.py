@@ -44,6 +44,8 @@ class Site:
             over TCP); empty where the site has none.
         identity: its identity provider: `issuer` (URL), `service_account` (a file with a client
             id and a secret); empty where the site has none.
+        firmware: the folder of its firmware catalogue, for its virtual nodes; empty where the
+            site has none.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Site:
     speed: float = 1.0
     radio: str = ""
     identity: Mapping[str, str] = field(default_factory=dict)
+    firmware: str = ""
 
 
 def site_directory(paths: Paths) -> Path:

@@ -17,7 +17,7 @@ from typing import Any
 from dunes.ble.attempts import SETUP_S
 from dunes.ble.errors import RadioLost, ServiceMissing
 from dunes.ble.mailbox import Mailbox
-from dunes.ble.radio import Service
+from dunes.ble.radio import Service, uuid_text
 from dunes.ble.undisturbed import undisturbed
 
 ATT_MTU = 517
@@ -28,6 +28,7 @@ WRITE_HEADER_BYTES = 3
 IN_OUT = {
     Service.PROVISIONING: (0x2ADB, 0x2ADC),
     Service.PROXY: (0x2ADD, 0x2ADE),
+    Service.SMP: (0xDA2E7828FBCE4E01AE9E261174997C48,) * 2,
 }
 """The characteristics that are written and that notify (Mesh Protocol 1.1, 7.1.3 and 7.2.3)."""
 WAITING_MAX = 1024
@@ -88,17 +89,17 @@ class HciLink:
 
     async def _discover(self, service: Service) -> None:
         from bumble.att import ATT_Error
-        from bumble.core import UUID, BaseBumbleError
+        from bumble.core import BaseBumbleError
         from bumble.device import Peer
         from bumble.gatt import GATT_CLIENT_CHARACTERISTIC_CONFIGURATION_DESCRIPTOR
 
         peer = Peer(self._connection)
-        entrance, exit_ = (UUID.from_16_bits(number) for number in IN_OUT[service])
+        entrance, exit_ = (_uuid(number) for number in IN_OUT[service])
         name = f"0x{service.value:04X}"
         try:
             with contextlib.suppress(ATT_Error):  # it knows no such request: 23 it is
                 await peer.request_mtu(ATT_MTU)
-            found = list(await peer.discover_service(UUID.from_16_bits(service.value)))
+            found = list(await peer.discover_service(_uuid(service.value)))
             if not found:
                 raise ServiceMissing(f"it has no service {name}")
             await found[0].discover_characteristics()
@@ -178,6 +179,13 @@ class HciLink:
         name = HCI_Constant.error_name(reason)  # type: ignore[no-untyped-call]  # Bumble's
         name = name.replace("_ERROR", "").replace("_", " ").lower()
         self.lose(RadioLost(f"node {self.address} hung up: {name} (0x{reason:02X})"))
+
+
+def _uuid(number: int) -> Any:
+    """Make Bumble's UUID; the short ones have to be short, as they are compared as they go out."""
+    from bumble.core import UUID
+
+    return UUID.from_16_bits(number) if number < 1 << 16 else UUID(uuid_text(number))
 
 
 async def hang_up(connection: Any) -> None:

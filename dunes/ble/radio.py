@@ -8,13 +8,25 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
+from uuid import UUID
+
+BASE_UUID = 0x0000_0000_0000_1000_8000_00805F9B34FB
+"""Core Specification, Vol 3, Part B, 2.5.1."""
 
 
 class Service(Enum):
-    """Which of the two mesh services of a node to talk to."""
+    """Which service of a node to talk to: one of the two of the mesh, or firmware update."""
 
     PROVISIONING = 0x1827
     PROXY = 0x1828
+    SMP = 0x8D53DC1D1DB74CD3868B8A527460AA84
+    """MCUmgr's (Zephyr documentation, "SMP over Bluetooth"); a UUID of 128 bits."""
+
+
+def uuid_text(number: int) -> str:
+    """Write a UUID of 16 or 128 bits in full, in lower case."""
+    short = number < 1 << 16
+    return str(UUID(int=(number << 96) + BASE_UUID if short else number))
 
 
 @dataclass(frozen=True, slots=True)
