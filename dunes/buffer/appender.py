@@ -110,6 +110,7 @@ class Appender:
         self._committer = Committer(buffer, table, make_sealer, random)
         self._on_state = on_state
         self._group = Group(limits)
+        self._also: Callable[[Connection], None] | None = None
         self._now_s = buffer.clock.monotonic_s
         self._unsaved_refusals = dict.fromkeys(map(int, Priority), 0)
         self._signed_s = dict.fromkeys(map(int, Priority), self._now_s() - CADENCE_S)
@@ -157,13 +158,19 @@ class Appender:
             self._sign([x for x in self._unsigned if now_s >= self._signed_s[x] + CADENCE_S])
 
     def commit(
-        self, lanes: Iterable[int] | None = None, *, mark: Mark | None = None
+        self,
+        lanes: Iterable[int] | None = None,
+        *,
+        mark: Mark | None = None,
+        also: Callable[[Connection], None] | None = None,
     ) -> list[Stored]:
         """Commit pending readings: they are on the disk when this returns.
 
         Args:
             lanes: which lanes; default: all.
             mark: how far the source was read; needs all lanes.
+            also: writes what belongs to the readings, in their transaction; it is called
+                again where that has to be tried again, and not at all if nothing is stored.
 
         Raises:
             StorageFull: alerts, for which there is no room; everything is kept pending.
@@ -173,11 +180,14 @@ class Appender:
         if not taken and mark is None:
             return []
         batches = [batch for lane, readings in taken for batch in self._pack(lane, readings)]
+        self._also = also
         try:
             stored = self._commit_batches(batches, mark)
         except BaseException:
             self._group.put_back(taken, self._now_s())
             raise
+        finally:
+            self._also = None
         given = sum(len(readings) for _, readings in taken)
         self.totals.unpackable += given - sum(batch.n for batch in batches)
         return stored
@@ -278,6 +288,8 @@ class Appender:
             if any(self._unsaved_refusals.values()):
                 refusals = {lane: n for lane, n in self._unsaved_refusals.items() if n}
                 save_refusals(connection, stream, refusals)
+            if self._also is not None:
+                self._also(connection)
             if mark is not None:
                 now_us = self.buffer.clock.unix_us()
                 save_position(connection, mark.source, self.table, mark.position, now_us)

@@ -35,9 +35,15 @@ class Keeper(Protocol):
     def keep(self, stores: Sequence[Store], items: Sequence[Any]) -> None:
         """Write; all of it is on the disk when this returns. In a thread of its own.
 
+        Called now and then with nothing, for what falls due.
+
         Raises:
             StorageError: nothing more can be kept: the runner ends.
         """
+        ...
+
+    def close(self) -> None:
+        """End, in the same thread: nothing more is given."""
         ...
 
 
@@ -65,3 +71,6 @@ class StateKeeper:
         del items
         for store in stores:
             self.state.apply(store)
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to end."""

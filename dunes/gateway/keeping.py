@@ -1,7 +1,7 @@
 """When a runner's state and messages are written: at once where sending waits, else grouped."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,6 +15,8 @@ from dunes.mesh.state import Store
 KEEP_S = 0.1
 """How long messages and replay entries wait for company before they are written."""
 PENDING_MAX = 20_000
+TICK_S = 1.0
+"""The keeper is called at least so often: signatures fall due."""
 
 
 @dataclass(slots=True)
@@ -24,11 +26,13 @@ class Keeping:
     Attributes:
         keeper: who writes.
         on_stored: told the last ticket of what was written.
+        on_kept: told the items that were written.
         room: set while there is room for more.
     """
 
     keeper: Keeper
     on_stored: Callable[[int], None]
+    on_kept: Callable[[Sequence[Any]], None]
     room: asyncio.Event = field(default_factory=asyncio.Event)
     _stores: list[Store] = field(default_factory=list)
     _items: list[Any] = field(default_factory=list)
@@ -62,10 +66,13 @@ class Keeping:
     async def run(self) -> None:
         """Write whenever something is due, until cancelled."""
         while True:
-            await self._some.wait()
             with suppress(TimeoutError):
-                async with asyncio.timeout(KEEP_S):
-                    await self._now.wait()
+                async with asyncio.timeout(TICK_S):
+                    await self._some.wait()
+            if self._some.is_set():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(KEEP_S):
+                        await self._now.wait()
             await asyncio.shield(asyncio.ensure_future(self.write()))
 
     async def flush(self) -> None:
@@ -96,6 +103,8 @@ class Keeping:
             async with self._idle:
                 self._idle.notify_all()
         self.room.set()
+        if items:
+            self.on_kept(items)
         if stores:
             self.on_stored(stores[-1].ticket)
 
@@ -106,6 +115,8 @@ class Keeping:
                 await self._idle.wait_for(lambda: not self._writing)
             if self.pending:
                 await self.write()
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._executor, self.keeper.close)
         finally:
             self._executor.shutdown()
 

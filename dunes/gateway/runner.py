@@ -14,7 +14,7 @@ bug, ends the runner and everybody who waits on it.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from types import TracebackType
@@ -61,6 +61,7 @@ class Runner:
         sightings: what the radio hears, shared.
         heard: by element address: when it was last heard (loop seconds), and hops left.
         on_event: told every event of the manager but stores and configuration steps.
+        on_kept: told the keeper's items once they are on the disk.
         failure: why the runner cannot go on.
     """
 
@@ -76,9 +77,10 @@ class Runner:
         self.sightings = Sightings(radio)
         self.heard: OrderedDict[int, tuple[float, int]] = OrderedDict()
         self.on_event: list[Callable[[ManagerEvent], None]] = []
+        self.on_kept: list[Callable[[Sequence[Any]], None]] = []
         self.failure: BaseException | None = None
         self._failed = asyncio.Event()
-        self._keeping = Keeping(keeper, self._stored)
+        self._keeping = Keeping(keeper, self._stored, self._kept)
         self._configurator = Configurator(manager)
         self._dialogue = Provisionings(manager, self._spawn)
         self._waiting = Waiting()
@@ -361,6 +363,10 @@ class Runner:
     def _stored(self, ticket: int) -> None:
         self.manager.stored(ticket, asyncio.get_running_loop().time())
         self._kick.set()
+
+    def _kept(self, items: Sequence[Any]) -> None:
+        for listener in self.on_kept:
+            listener(items)
 
     def _drain(self, now_s: float) -> None:
         while (event := self.manager.next_event()) is not None:

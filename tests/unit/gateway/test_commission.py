@@ -44,12 +44,15 @@ class Place:
 
             def keep(self, stores, items):
                 nonlocal writes
-                writes += 1
+                writes += bool(stores)
                 if after is not None and writes > after // 2:
                     if after % 2 and writes == after // 2 + 1:
                         memory.keep(stores, items)
                     raise Killed
                 memory.keep(stores, items)
+
+            def close(self):
+                pass
 
         loop = asyncio.get_running_loop()
         manager = Manager.start(self.memory.state, Random(50 + self.runs), now_s=loop.time())

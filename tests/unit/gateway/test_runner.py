@@ -40,6 +40,9 @@ class Memory:
             self.state = self.state.updated(store)
         self.items += items
 
+    def close(self):
+        self.closed = True
+
 
 def plan_of(manager):
     key = manager.stack.keys.apps[0].current.key
