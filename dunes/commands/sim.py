@@ -16,6 +16,10 @@ COMMANDS: dict[str, Entry] = {
     "status": Entry(
         "dunes.commands.sim:status", "Tell whether the site is up, and what it is doing."
     ),
+    "approve": Entry(
+        "dunes.commands.sim_approve:approve",
+        "Approve or refuse a login at the site's identity provider, as a person would.",
+    ),
     "down": Entry("dunes.commands.sim:down", "End the simulated site; its files stay."),
 }
 

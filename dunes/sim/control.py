@@ -167,6 +167,34 @@ class EventRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ApproveRequest:
+    """Approve or refuse a login at the site's identity provider; an empty code: the only one."""
+
+    code: str = ""
+    user: str = "operator"
+    approve: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ApproveState:
+    """A login that was decided.
+
+    Attributes:
+        code: what a person would have typed.
+        client: the program that asked.
+        user: in whose name it was decided.
+        approved: or refused.
+        simulated: always true.
+    """
+
+    code: str
+    client: str
+    user: str
+    approved: bool
+    simulated: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class LinkRequest:
     """Change the way to the ground; null keeps what is; a rate of 0 is no limit."""
 
@@ -227,6 +255,10 @@ class SiteControl:
     def request_link(self, request: LinkRequest) -> SiteState:
         """Change the way to the ground."""
         return self._decode(self._request("POST", "/v1/link", request), SiteState)
+
+    def request_approval(self, request: ApproveRequest) -> ApproveState:
+        """Approve or refuse a login."""
+        return self._decode(self._request("POST", "/v1/approve", request), ApproveState)
 
     def request_stop(self) -> None:
         """Ask the site to end."""

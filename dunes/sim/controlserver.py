@@ -14,6 +14,7 @@ import uvicorn
 from dunes.errors import DunesError
 from dunes.sim.control import (
     BODY_MAX_BYTES,
+    ApproveRequest,
     CutRequest,
     EventRequest,
     LinkRequest,
@@ -49,6 +50,7 @@ def routes(site: Any) -> dict[tuple[str, str], Route]:
         ("POST", "/v1/speed"): Route(SpeedRequest, lambda r: site.set_speed(r.speed)),
         ("POST", "/v1/event"): Route(EventRequest, lambda r: site.trigger(r.kind)),
         ("POST", "/v1/link"): Route(LinkRequest, site.set_link),
+        ("POST", "/v1/approve"): Route(ApproveRequest, site.approve),
         ("POST", "/v1/stop"): Route(Nothing, lambda _: site.stop()),
     }
 

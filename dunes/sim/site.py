@@ -17,12 +17,14 @@ from random import Random
 from typing import get_args
 
 from dunes.clock import SYSTEM_CLOCK, US_PER_S, Clock, rfc3339
-from dunes.errors import UsageError
+from dunes.errors import NotFound, UsageError
 from dunes.paths import write_atomic
 from dunes.sim.agents import serve_agents
 from dunes.sim.air.talk import Begin, MeshState
 from dunes.sim.airprocess import Air
 from dunes.sim.control import (
+    ApproveRequest,
+    ApproveState,
     CutRequest,
     CutState,
     LinkRequest,
@@ -37,6 +39,7 @@ from dunes.sim.controlserver import ControlApp, make_server, routes
 from dunes.sim.definition import SiteDefinition
 from dunes.sim.feed import Feed, Made, account, encode_line, load_account
 from dunes.sim.ground import start_ground
+from dunes.sim.issuer import Issuer, start_issuer
 from dunes.sim.line import Line
 from dunes.sim.siteclock import SPEED_MAX, SiteClock
 from dunes.sim.sky import CutMode, Sky
@@ -123,6 +126,7 @@ class SimulatedSite:
         )
         self._begin_us, self._nodes = begin_us, nodes
         self._air = Air(self._acted, on_event)
+        self._issuer: Issuer | None = None
         self._cut: Cut | None = None
         self._cut_end: asyncio.TimerHandle | None = None
         self._site: Site | None = None
@@ -151,6 +155,9 @@ class SimulatedSite:
             known = await self._sky.listen("127.0.0.1", 0, ("127.0.0.1", speed_port))
             endpoints[f"speedtest.{name}:5201"] = f"127.0.0.1:{known}"
             radio = await self._start_air()
+            self._issuer = await stack.enter_async_context(
+                start_issuer(self.folder / "identity", self._on_event)
+            )
             control_url = await stack.enter_async_context(self._serve_control())
             self._site = Site(
                 name=self.definition.name,
@@ -163,6 +170,7 @@ class SimulatedSite:
                 pid=os.getpid(),
                 speed=self._clock.speed,
                 radio=radio,
+                identity=self._issuer.describe() if self._issuer else {},
             )
             self._describe = describe
             describe(self._site)
@@ -378,6 +386,18 @@ class SimulatedSite:
             self._site = replace(self._site, speed=speed)
             self._describe(self._site)
         return self.state()
+
+    def approve(self, request: ApproveRequest) -> ApproveState:
+        """Approve or refuse a login at the site's identity provider, as a person would.
+
+        Raises:
+            NotFound: no such login waits, or the site has no identity provider.
+            UsageError: several wait, and none was named.
+        """
+        if self._issuer is None:
+            raise NotFound("this site has no identity provider: pip install dunes-mcp[sim]")
+        code, client = self._issuer.decide(request.code, request.user, approve=request.approve)
+        return ApproveState(code, client, request.user, request.approve)
 
     def trigger(self, kind: str) -> SiteState:
         """Let something happen to the worlds that sensors look at.
