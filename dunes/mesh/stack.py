@@ -23,7 +23,7 @@ from dunes.mesh.beacon import NetworkState, UnprovisionedBeacon, decode_beacon
 from dunes.mesh.control import ControlMessage, parse_control
 from dunes.mesh.errors import NotAuthentic
 from dunes.mesh.incoming import Reassembler, Whole
-from dunes.mesh.ivindex import IvIndex
+from dunes.mesh.ivindex import UNKNOWN, IvIndex
 from dunes.mesh.keyring import KeyRing
 from dunes.mesh.keys import PRIMARY, UpperKey
 from dunes.mesh.lower import AID_MASK, AKF, Access, Ack, Control, Segment, parse_lower
@@ -169,10 +169,9 @@ class Stack:
         except PeerError as error:
             self.dropped[error.code] += 1
             return None
-        seen = (pdu.src, pdu.seq, pdu.iv_index)
-        if self.is_own(pdu.src) or seen in self._cache:
+        if self.has_seen(pdu):
             return None
-        self._cache[seen] = None
+        self._cache[pdu.src, pdu.seq, pdu.iv_index] = None
         if len(self._cache) > CACHE_MAX:
             del self._cache[next(iter(self._cache))]
         if self.is_for_us(pdu.dst):
@@ -181,6 +180,10 @@ class Stack:
             except PeerError as error:
                 self.dropped[error.code] += 1
         return pdu
+
+    def has_seen(self, pdu: NetworkPdu) -> bool:
+        """Say whether a PDU is our own, or in the message cache."""
+        return self.is_own(pdu.src) or (pdu.src, pdu.seq, pdu.iv_index) in self._cache
 
     def receive_proxy(self, data: bytes) -> NetworkPdu | None:
         """Open a proxy configuration message; its `transport` is the message."""
@@ -308,7 +311,12 @@ class Stack:
         return bool(self.outbox.transfers.active)
 
     def pdus_to_send(self, now_s: float) -> list[SealedPdu]:
-        """Give the sealed PDUs that are due; fewer while SEQ waits to be stored."""
+        """Give the sealed PDUs that are due; fewer while SEQ waits to be stored.
+
+        None before a beacon told an unknown IV index.
+        """
+        if self.iv.index == UNKNOWN:
+            return []
         for due in self.reassembler.take_acks():
             self.outbox.send_ack(
                 due.ack, src=due.src, dst=due.dst, net_index=due.net_index, ttl=due.ttl

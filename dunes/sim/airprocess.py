@@ -43,6 +43,11 @@ class Air:
         self._waiting: dict[int, asyncio.Future[Said]] = {}
         self._ready: asyncio.Future[str] | None = None
 
+    @property
+    def pid(self) -> int:
+        """Give the number of its process; 0 while there is none."""
+        return 0 if self._process is None else self._process.pid
+
     async def start(self, begin: Begin) -> str:
         """Start it; gives its radio, empty where it cannot be (see `note`)."""
         import msgspec

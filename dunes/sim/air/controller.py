@@ -21,6 +21,7 @@ from bumble.core import PhysicalTransport
 
 from dunes.sim.air.medium import Medium
 
+HCI_EVENT, LE_META, LE_ADVERTISING_REPORT = 0x04, 0x3E, 0x02
 ADV_IND, SCAN_RSP = 0x00, 0x04
 """Event types of an LE Advertising Report (Core Specification 5.4, vol. 4, part E, 7.7.65.2)."""
 ACL_BYTES = 251
@@ -97,14 +98,11 @@ class GatewayController(Controller):
             if seen in self._reported:
                 return
             self._reported.add(seen)
-        report = hci.HCI_LE_Advertising_Report_Event.Report(
-            event_type=kind,
-            address_type=address.address_type,
-            address=address,
-            data=data,
-            rssi=rssi_dbm,
-        )
-        self.send_hci_packet(hci.HCI_LE_Advertising_Report_Event([report]))
+        if self.hci_sink is not None:
+            head = bytes([LE_ADVERTISING_REPORT, 1, kind, address.address_type])
+            body = head + bytes(address) + bytes([len(data)]) + data + bytes([rssi_dbm & 0xFF])
+            # by hand, not by Bumble's classes: it is what the air does most
+            self.hci_sink.on_packet(bytes([HCI_EVENT, LE_META, len(body)]) + body)
 
     def on_hci_le_set_scan_enable_command(
         self, command: hci.HCI_LE_Set_Scan_Enable_Command

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random, SystemRandom
 
@@ -17,6 +17,7 @@ from dunes.mesh.node import ModelEvent, Node, NodeEvent, NodeReset
 from dunes.mesh.nodestate import Description
 from dunes.mesh.provisioning.pdus import Capabilities, OobType
 from dunes.model import Priority
+from dunes.sim.air.ear import Ear
 from dunes.sim.air.field import Field, Place, spread
 from dunes.sim.air.hciserver import HciServer
 from dunes.sim.air.instruments import Instruments, Source, Value, instruments, make_sources
@@ -59,7 +60,7 @@ class Fleet:
     folder: Path
     site_us: Callable[[], int]
     members: dict[str, Member]
-    field: Field
+    heard: Field
     places: dict[str, Place]
     sources: dict[str, Source]
     medium: Medium
@@ -71,7 +72,8 @@ class Fleet:
     models: dict[str, Models]
     instruments: dict[str, Instruments]
     secrets: Random
-    _tasks: list[asyncio.Task[None]]
+    ear: Ear = field(default_factory=Ear)
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     @classmethod
     def make(
@@ -121,7 +123,6 @@ class Fleet:
             {},
             {},
             secrets or SystemRandom(),
-            [],
         )
         for member in members.values():
             made._add(member)
@@ -192,15 +193,25 @@ class Fleet:
             state=kept.state,
             slept_s=slept_s,
         )
-        self.nodes[name] = VirtualNode(name, core, peripheral, self.keeper, self._cast, self._told)
+        self._spread(core)
+        self.nodes[name] = VirtualNode(
+            name, core, peripheral, self.keeper, self._cast, self.ear, self._told
+        )
         self.models[name], self.instruments[name] = models, tools
+
+    def _spread(self, core: Node) -> None:
+        """Put the first publications after a restart anywhere in their periods."""
+        now_s = asyncio.get_running_loop().time()
+        due_s = core.publisher.schedule.due_s
+        for key, at_s in due_s.items():
+            due_s[key] = now_s + self.medium.rng.random() * (at_s - now_s)
 
     def _cast(self, node: VirtualNode, out: Outgoing) -> None:
         """Carry a PDU to the neighbours of a node."""
         if out.data[0] == AD_MESH_BEACON and out.data[1] == BEACON_UNPROVISIONED:
             return  # no node of the site looks for new devices
         loop = asyncio.get_running_loop()
-        for copy in self.field.cast(node.name, out.sends, out.interval_s):
+        for copy in self.heard.cast(node.name, out.sends, out.interval_s):
             loop.call_later(copy.after_s, self._deliver, copy.receivers, out.data)
 
     def _deliver(self, receivers: tuple[str, ...], data: bytes) -> None:

@@ -10,11 +10,12 @@ from bumble.gatt import Characteristic, Service
 
 from dunes.clock import SYSTEM_CLOCK, Clock
 from dunes.mesh.beacon import PROVISIONING_SERVICE, PROXY_SERVICE
-from dunes.mesh.links import AD_MESH_BEACON, AIR, LinkRefused, Outgoing
+from dunes.mesh.links import AD_MESH_BEACON, AD_MESH_MESSAGE, AIR, LinkRefused, Outgoing
 from dunes.mesh.node import ModelEvent, Node, NodeEvent
 from dunes.mesh.node import NodeReset as Reset
 from dunes.mesh.provisioning.events import Provisioned
 from dunes.mesh.state import Store
+from dunes.sim.air.ear import Ear
 from dunes.sim.air.gatt import in_characteristic, out_characteristic
 from dunes.sim.air.keeper import Keeper
 from dunes.sim.air.peripheral import Peripheral
@@ -38,6 +39,7 @@ class VirtualNode:
         peripheral: its radio towards centrals.
         keeper: its storage.
         cast: sends on the advertising bearer.
+        ear: of all nodes.
         told: gets the events that models and the network have for the host.
         clock: for what is stored.
         extras: services beside those of the mesh, made for each connection.
@@ -49,6 +51,7 @@ class VirtualNode:
     peripheral: Peripheral
     keeper: Keeper
     cast: Callable[["VirtualNode", Outgoing], None]
+    ear: Ear
     told: Callable[["VirtualNode", NodeEvent], None] = lambda _node, _event: None
     clock: Clock = SYSTEM_CLOCK
     extras: list[Callable[["VirtualNode"], Service]] = field(default_factory=list)
@@ -118,6 +121,8 @@ class VirtualNode:
     def hear(self, data: bytes) -> None:
         """Take AD type and data from another node."""
         if not self.powered or not self.node.provisioned:
+            return
+        if data[0] == AD_MESH_MESSAGE and not self.ear.concerns(self.node, data[1:]):
             return
         now_s = self._now_s()
         if data[0] == AD_MESH_BEACON:

@@ -111,7 +111,8 @@ async def _serve() -> None:
     try:
         await AirProcess(begin, say).run(lines)
     except DunesError as error:
-        say(Said(0, "failed", error=error.message))
+        hint = f"; {error.hint}" if error.hint else ""
+        say(Said(0, "failed", error=error.message + hint))
 
 
 def main() -> int:

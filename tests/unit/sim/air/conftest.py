@@ -131,7 +131,7 @@ class Gateway:
         if self.manager is not None:
             self._open(link, connection.att_mtu - 3)
             opened = True
-            for value in list(values):
+            for value in values:
                 self.manager.receive_pdu(link, value, self.now_s())
         return link
 
