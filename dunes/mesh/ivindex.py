@@ -7,6 +7,10 @@
     updating n    n+1 … n+42                     recovery: what the beacon says
     updating n    (144 h pass)                   normal n, with no segments out
     any           less than n, more than n+42    ignored
+    unknown       anything                       what the beacon says
+
+Unknown (`UNKNOWN`) is where a Configuration Database was imported, which has no IV index: as
+after provisioning, what the network says counts, and nothing is sent before.
 
 One sends with n while normal, with n-1 while updating; n and n-1 are accepted always.
 When the index to send with rises, SEQ begins at 0 again. After a recovery, and after
@@ -26,6 +30,8 @@ STATE_MAX_S = 144 * HOUR_S
 RECOVERY_MIN_S = 192 * HOUR_S
 """Between two recoveries."""
 JUMP_MAX = 42
+UNKNOWN = -1
+"""The index of a network that nobody has told us yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,10 @@ class IvIndex:
         Returns:
             Whether the index or the state changed.
         """
+        if self.index == UNKNOWN:
+            self.index, self.updating = seen.iv_index, seen.update
+            self.since_s = now_s - STATE_MIN_S
+            return True
         ahead = seen.iv_index - self.index
         if not 0 <= ahead <= JUMP_MAX:
             return False
@@ -111,7 +121,7 @@ class IvIndex:
     def begin_update(self, now_s: float) -> bool:
         """Enter "update in progress", of ourselves or because a beacon says so."""
         settled = now_s - self.since_s >= STATE_MIN_S
-        if self.updating or not settled or self.index >= IV_MAX:
+        if self.updating or not settled or not UNKNOWN < self.index < IV_MAX:
             return False
         self.index, self.updating, self.since_s = self.index + 1, True, now_s
         return True

@@ -20,9 +20,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from random import Random
 
-from dunes.errors import LocalError, PeerError
+from dunes.errors import LocalError, PeerError, TryLater
 from dunes.mesh.access import AccessMessage
 from dunes.mesh.beacon import ProxySeen, read_proxy_service_data
+from dunes.mesh.ivindex import UNKNOWN
 from dunes.mesh.links import AIR, LINKS_MAX, GattLink, LinkRefused, Outgoing
 from dunes.mesh.managerstate import KnownNode, ManagerState
 from dunes.mesh.models.answers import read_message
@@ -141,8 +142,17 @@ class Manager:
             room_bytes: what one write without response holds.
             invitation: which device, and how.
             now_s: seconds.
+
+        Raises:
+            TryLater: the IV index is not known: a proxy has to tell it first.
         """
         self._check_link(link)
+        if self.stack.iv.index == UNKNOWN:
+            raise TryLater(
+                "the IV index of this mesh is not known yet: no device can be let in",
+                hint="bring the gateway near a node of it that is a proxy, then repeat",
+                code="mesh-iv-unknown",
+            )
         self.provisionings.open(link, room_bytes, invitation, now_s)
 
     def open_proxy(

@@ -164,6 +164,9 @@ class Stack:
         Returns:
             The PDU if it is authentic, new and not our own: a relay or proxy passes it on.
         """
+        if self.iv.index == UNKNOWN:
+            self.dropped["mesh-iv-unknown"] += 1
+            return None
         try:
             pdu = decode_network(self.keys, self.iv.index, data)
         except PeerError as error:
@@ -187,6 +190,9 @@ class Stack:
 
     def receive_proxy(self, data: bytes) -> NetworkPdu | None:
         """Open a proxy configuration message; its `transport` is the message."""
+        if self.iv.index == UNKNOWN:
+            self.dropped["mesh-iv-unknown"] += 1
+            return None
         try:
             pdu = decode_network(self.keys, self.iv.index, data, proxy=True)
             self.replay.check(pdu.src, pdu.iv_index, pdu.seq)
