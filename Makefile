@@ -44,7 +44,15 @@ $(VENV)-%/.installed: requirements/%.lock
 	$(@D)/bin/python -m pip --disable-pip-version-check -qq install --require-hashes -r $<
 	@touch $@
 
-peers: $(VENV)-peer/.installed $(VENV)-mesh-peer/.installed ## foreign programs for the tests that meet them, apart
+# an identity provider that is not ours; without npm its tests are skipped, and say so
+IDP := tests/interop/peers/oidc-provider
+$(VENV)-idp/.installed: $(IDP)/package.json $(IDP)/package-lock.json
+	@mkdir -p $(@D) && cp $^ $(@D)/
+	@if command -v npm >/dev/null; then \
+	npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel=error && touch $@; \
+	else echo "SKIPPED: npm is not here, so the tests against oidc-provider will not run"; fi
+
+peers: $(VENV)-peer/.installed $(VENV)-mesh-peer/.installed $(VENV)-idp/.installed ## foreign programs for the tests that meet them, apart
 
 demo: $(VENV)/.installed ## tell the lunar story on the simulated site, and judge it
 	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && \
@@ -97,4 +105,4 @@ lock: ## refresh the lock files (needs uv); UPGRADE=--upgrade for newer versions
 	$(LOCK) $(UPGRADE) --group mesh-peer -o requirements/mesh-peer.lock
 
 clean: ## remove what these targets made
-	rm -rf $(VENV) $(VENV)-wheel $(VENV)-peer $(VENV)-mesh-peer dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-wheel $(VENV)-peer $(VENV)-mesh-peer $(VENV)-idp dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
