@@ -25,6 +25,10 @@ COMMANDS: dict[str, Entry] = {
         "dunes.commands.check_buffer:check_buffer",
         "Verify every frame of a buffer table: chain, gaps, tail, signatures.",
     ),
+    "mesh-init": Entry(
+        "dunes.commands.mesh_init:mesh_init",
+        "Find, provision and configure the nodes of a Bluetooth mesh; go on where it was left.",
+    ),
     "mcp": Entry(
         "dunes_mcp.cli:app",
         "Connect a gateway to its ground station, and bring its readings there once each.",

@@ -10,7 +10,7 @@ run with nothing to do does nothing.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from dunes.ble.errors import NoRadio, RadioLost
@@ -24,10 +24,11 @@ from dunes.gateway.runner import Runner
 from dunes.gateway.waiting import NoAnswer, NotConfigured
 from dunes.mesh.beacon import Identification, read_proxy_service_data
 from dunes.mesh.managerstate import KnownNode, Progress
-from dunes.mesh.models.config_node import CompositionGet
+from dunes.mesh.models.config_node import CompositionGet, ProxySet, RelaySet
 from dunes.mesh.procedure import Plan
 from dunes.mesh.provisioning.oob import Oob
 from dunes.mesh.provisionings import Invitation
+from dunes.mesh.wire import Message
 
 UUID_BYTES = 16
 CONNECT_S = 25.0
@@ -43,6 +44,10 @@ AT_ONCE = 8
 """Nodes configured at once through one proxy."""
 
 
+FEATURES: Mapping[type[Message], str] = {RelaySet: "relay", ProxySet: "be a proxy"}
+"""Features whose want is worth a word; that few nodes can be a friend is not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What is asked for.
@@ -53,6 +58,7 @@ class Wish:
         oob_of: how a device, by UUID, and an operator can meet.
         ask: given what is to be typed in or shown.
         anew: addresses of nodes that were configured to another plan.
+        on_configured: told a node and the plan that it now follows.
         quiet_s: with nothing new heard for so long, there is nothing more.
         attention_s: how long a device shall show itself.
         parallel: nodes at once; 0: as many as the radio has links.
@@ -63,6 +69,7 @@ class Wish:
     oob_of: Callable[[bytes], Oob] = lambda _uuid: Oob()
     ask: Ask = nobody
     anew: frozenset[int] = frozenset()
+    on_configured: Callable[[KnownNode, Plan], None] = lambda _node, _plan: None
     quiet_s: float = 10.0
     attention_s: int = 0
     parallel: int = 0
@@ -99,7 +106,7 @@ class Commissioner:
             NoRadio: the adapter is gone.
             StorageError: state cannot be kept.
         """
-        before = self._good()
+        before = self.good()
         if self._missing() > 0 or self._unfinished():
             await self._around()
         await self._through_proxy()
@@ -113,7 +120,7 @@ class Commissioner:
                 self._fail(node.uuid, node.name, node.unicast, "not reached")
         return Commissioned(
             wanted=self.wish.nodes,
-            configured=self._good(),
+            configured=self.good(),
             before=before,
             outcomes=tuple(self.outcomes.values()),
         )
@@ -203,7 +210,8 @@ class Commissioner:
     def _nodes(self) -> list[KnownNode]:
         return list(self.runner.manager.nodes.values())
 
-    def _good(self) -> int:
+    def good(self) -> int:
+        """Count the nodes that are what they shall be."""
         return sum(node.progress is Progress.CONFIGURED for node in self._nodes())
 
     def _unfinished(self) -> list[KnownNode]:
@@ -291,9 +299,12 @@ class Commissioner:
             anew=anew,
             on_step=lambda step: self._say(node, Stage.STEP, f"step {step.done} of {step.total}"),
         )
-        cannot = ", ".join(type(each).__name__ for each in done.unsupported)
+        cannot = ", ".join(
+            FEATURES[type(each)] for each in done.unsupported if type(each) in FEATURES
+        )
         self.outcomes.pop(node.uuid, None)
-        self._say(node, Stage.CONFIGURED, f"cannot: {cannot}" if cannot else "")
+        self.wish.on_configured(self.runner.manager.nodes[node.unicast], plan)
+        self._say(node, Stage.CONFIGURED, f"it cannot {cannot}" if cannot else "")
 
     def _named(self, node: KnownNode, heard: str | None) -> KnownNode:
         taken = {each.name for each in self._nodes() if each.unicast != node.unicast}
@@ -363,4 +374,4 @@ class Commissioner:
         self._tell(node.uuid, node.name, node.unicast, stage, detail)
 
     def _tell(self, uuid: bytes, name: str, unicast: int, stage: Stage, detail: str) -> None:
-        self.tell(Told(uuid.hex(), name, unicast, stage, detail, self._good(), self.wish.nodes))
+        self.tell(Told(uuid.hex(), name, unicast, stage, detail, self.good(), self.wish.nodes))
