@@ -14,6 +14,14 @@ COMMANDS: dict[str, Entry] = {
         "Log in at an issuer with OAuth 2.0, and keep the login.",
     ),
     "auth": Entry("sakina.commands.auth:app", "Look at stored logins, use, renew and end them."),
+    "verify": Entry(
+        "sakina.commands.verify:verify",
+        "Verify that devices are who they say they are, and have a scope: PASS or FAIL.",
+    ),
+    "answer": Entry(
+        "sakina.commands.answer:answer",
+        "Answer a challenge with this device's own key, from a file or on the network.",
+    ),
 }
 
 app = lazy_app("sakina", ABOUT, COMMANDS)

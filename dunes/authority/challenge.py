@@ -24,6 +24,7 @@ LIFETIME_S = 60
 FILE_LIFETIME_S = 7 * 86_400
 """Of a challenge that travels as a file, by hand."""
 MAX_BYTES = 8192
+_ANSWER_KEYS = {"device", "kid", "nonce", "signature"}
 
 
 class BadAnswer(PeerError):
@@ -111,6 +112,18 @@ def answer(data: bytes, device: str, key: SigningKey, now_s: float) -> bytes:
     return json.dumps(body, separators=(",", ":")).encode("ascii")
 
 
+def nonce_of(data: bytes) -> bytes:
+    """Give the random bytes of the challenge that an answer is to.
+
+    Raises:
+        BadAnswer: not an answer.
+    """
+    nonce = _base64(_object(data, ANSWER_SCHEMA, _ANSWER_KEYS)["nonce"])
+    if len(nonce) != NONCE_BYTES:
+        raise BadAnswer("this is not an answer")
+    return nonce
+
+
 def check_answer(asked: Challenge, data: bytes, key: VerifyKey, now_s: float) -> None:
     """Check an answer; return nothing if it is good.
 
@@ -124,7 +137,7 @@ def check_answer(asked: Challenge, data: bytes, key: VerifyKey, now_s: float) ->
         BadAnswer: not an answer to this challenge, or too late.
         BadSignature: not by this key.
     """
-    body = _object(data, ANSWER_SCHEMA, {"device", "kid", "nonce", "signature"})
+    body = _object(data, ANSWER_SCHEMA, _ANSWER_KEYS)
     if body["device"] != asked.device or _base64(body["nonce"]) != asked.nonce:
         raise BadAnswer("the answer is to another challenge")
     if now_s >= asked.expires_s:

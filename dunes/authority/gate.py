@@ -14,6 +14,7 @@ from pathlib import Path
 from dunes.authority.audit import AuditTrail
 from dunes.authority.decide import decide
 from dunes.authority.model import NOTHING, Decision, Request, Resource, Standing, Subject
+from dunes.authority.policy import Policies
 from dunes.authority.standing import Ledger
 from dunes.authority.store import PolicyFile
 from dunes.clock import SYSTEM_CLOCK, Clock
@@ -142,6 +143,10 @@ class Gate:
         if not decision.allow:
             raise NotAuthorised(decision)
         return decision
+
+    def policies(self) -> Policies:
+        """Give the policies, read again if their file changed."""
+        return self._policies.current()
 
     def ledger(self) -> Ledger:
         """Give the trust ledger, read again if the log grew."""

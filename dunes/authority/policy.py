@@ -41,7 +41,7 @@ class Scope:
     devices: tuple[str, ...] = ANY
     destinations: tuple[str, ...] = ANY
     min_standing: float = 0.5
-    assurance: str = "enrolled"
+    assurance: str = "mesh"
     fresh_s: float = 900.0
     tokenize: tuple[str, ...] = ()
 

@@ -95,7 +95,7 @@ def _scope(row: Mapping[str, Any]) -> Scope:
         name,
         about=_text(row.get("about", ""), "about")[:REASON_MAX],
         min_standing=_share(row.get("min_standing", 0.5), "min_standing"),
-        assurance=_text(row.get("assurance", "enrolled"), "assurance"),
+        assurance=_text(row.get("assurance", "mesh"), "assurance"),
         fresh_s=float(row.get("fresh_s", 900.0)),
         **{key: _patterns(row[key], key) for key in _SCOPE_LISTS if key in row},
     )

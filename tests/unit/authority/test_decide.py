@@ -95,10 +95,11 @@ def test_a_grant_ends_at_its_time():
 
 
 def test_a_low_standing_keeps_a_scope_from_counting(policies):
-    token = Subject("token", "medic", frozenset({"health-data"}))
-    low = ask(policies, token, "table.read", {"medic": Standing(0.79)}, table="vitals_data")
-    assert "scope health-data needs a standing of 0.8; token:medic has 0.79" == low.reason
-    assert ask(policies, token, "table.read", {"medic": Standing(0.8)}, table="vitals_data").allow
+    token = Subject("token", "pilot", frozenset({"mesh-control"}))
+    low = ask(policies, token, "actuator.command", {"pilot": Standing(0.79)}, device="valve-1")
+    assert "scope mesh-control needs a standing of 0.8; token:pilot has 0.79" == low.reason
+    good = {"pilot": Standing(0.8)}
+    assert ask(policies, token, "actuator.command", good, device="valve-1").allow
 
 
 def test_quarantine_outranks_everything_but_putting_the_device_out(policies):
