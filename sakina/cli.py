@@ -22,6 +22,22 @@ COMMANDS: dict[str, Entry] = {
         "sakina.commands.answer:answer",
         "Answer a challenge with this device's own key, from a file or on the network.",
     ),
+    "token-request": Entry(
+        "sakina.commands.token_request:token_request",
+        "Issue a token in this place's name; witnesses elsewhere may sign it.",
+    ),
+    "sign": Entry(
+        "sakina.commands.offline_verify:sign",
+        "Bear witness to a token with this place's key, after reading what it says.",
+    ),
+    "offline-verify": Entry(
+        "sakina.commands.offline_verify:offline_verify",
+        "Say whether a token counts, by k of n witnesses and without a network.",
+    ),
+    "token-revoke": Entry(
+        "sakina.commands.token_request:token_revoke",
+        "Let a token count no longer at this place, for good.",
+    ),
 }
 
 app = lazy_app("sakina", ABOUT, COMMANDS)
