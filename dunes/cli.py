@@ -103,6 +103,14 @@ COMMANDS: dict[str, Entry] = {
         "dunes.commands.log:app",
         "Every receipt that was signed here, in order, for good.",
     ),
+    "flash-node": Entry(
+        "dunes.commands.flash_node:flash_node",
+        "Flash firmware on nodes over SMP, UF2 or a debug probe; what does not run is taken back.",
+    ),
+    "firmware": Entry(
+        "dunes.commands.firmware:app",
+        "Keep the firmware that nodes can be flashed with.",
+    ),
     "config": Entry(
         "dunes.commands.config:config",
         "Show every setting, and change those that the profile keeps.",

@@ -75,6 +75,12 @@ SETTINGS: dict[str, Setting] = {
     "uplink.destinations": Setting(
         TABLE, {}, "Ground stations by name: url, tls_sha256, ca_file."
     ),
+    "firmware.catalogue": Setting(
+        TEXT, "", "A further firmware catalogue: a folder, or https://…"
+    ),
+    "firmware.tls_sha256": Setting(
+        TEXT, "", "The one certificate to trust for it, by its SHA-256, whoever issued it."
+    ),
     "site.simulated": Setting(TEXT, "", "Name of the simulated site in use, if any."),
     "profile.mode": Setting(TEXT, "", "Operating mode, e.g. backup-mesh."),
     "profile.failover": Setting(TEXT, "", "Where to work when the link is down, e.g. local."),

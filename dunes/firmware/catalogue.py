@@ -25,8 +25,7 @@ from dunes.crypto.signing import SigningKey, VerifyKey
 from dunes.errors import DataError, NotFound, StorageError
 from dunes.firmware.errors import BadManifest
 from dunes.firmware.image import SIZE_MAX_BYTES
-from dunes.firmware.manifest import MANIFEST_MAX_BYTES, Manifest, Wanted, read_manifest
-from dunes.firmware.rules import same_board
+from dunes.firmware.manifest import MANIFEST_MAX_BYTES, Manifest, read_manifest
 from dunes.paths import Paths, sync_directory, write_atomic
 
 FOLDER = "firmware"
@@ -168,32 +167,6 @@ def load_all(
             except (DataError, NotFound, BadSignature) as e:
                 error = e if isinstance(e, DataError | BadSignature) else DataError(e.message)
                 yield f"{source.name}/{place}", error
-
-
-def choose(found: Iterable[Firmware], wanted: Wanted, board: str | None = None) -> Firmware:
-    """Pick the firmware that somebody named; the latest version, where none was named.
-
-    Args:
-        found: what there is, the better sources first.
-        wanted: name and version.
-        board: for which board it has to be, if that is known.
-
-    Raises:
-        NotFound: there is none.
-    """
-    named = [f for f in found if f.manifest.name == wanted.name]
-    fitting = [f for f in named if wanted.version in {None, f.manifest.version}]
-    if board is not None:
-        fitting = [f for f in fitting if same_board(f.manifest.board, board)]
-    if fitting:
-        return max(fitting, key=lambda f: f.manifest.version)
-    label = wanted.name + (f"-v{wanted.version.short}" if wanted.version else "")
-    known = sorted({f"{f.manifest.label} for {f.manifest.board}" for f in named})
-    raise NotFound(
-        f"no firmware {label}" + (f" for the board {board}" if board else ""),
-        hint=f"there is {', '.join(known)}" if known else "dunes firmware list",
-        code="no-firmware",
-    )
 
 
 def add(folder: Folder, manifest: Manifest, image: bytes, signer: SigningKey) -> Firmware:

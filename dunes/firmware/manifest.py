@@ -7,9 +7,10 @@ it (ML-DSA-65), so any tool that verifies those verifies this.
 Source: docs/formats.md, "Firmware manifest".
 """
 
+import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from dunes.errors import UsageError
@@ -26,6 +27,7 @@ KINDS = ("mcuboot", "uf2")
 FILES = {"mcuboot": "image.bin", "uf2": "image.uf2"}
 """Name of the image beside the manifest, by kind; never taken from the manifest."""
 TEXT_MAX = 200
+ADDRESS_MAX = 0xFFFFFFFF
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,38}[a-z0-9])?")
 _WANTED = re.compile(r"(?P<name>.+?)(?:-v(?P<version>[0-9][0-9.+]*))?")
 _HEX = re.compile(r"(?:[0-9a-f]{2})*")
@@ -65,6 +67,7 @@ class Manifest:
         sha256: of the image file, hexadecimal.
         image_hash: of an MCUboot image, what a node calls it; empty for UF2.
         min_bootloader: the oldest bootloader that takes it; empty: any.
+        address: where in flash a debug probe writes it; None: not told.
         simulated: for virtual nodes only.
         about: a line for people.
         created: when it was added, RFC 3339.
@@ -78,6 +81,7 @@ class Manifest:
     sha256: str
     image_hash: str = ""
     min_bootloader: str = ""
+    address: int | None = None
     simulated: bool = False
     about: str = ""
     created: str = ""
@@ -120,6 +124,7 @@ def read_manifest(data: bytes) -> Manifest:
         found = Manifest(
             version=Version.parse(_text(body, "version")),
             size_bytes=int(body["size_bytes"]),
+            address=None if body.get("address") is None else int(body["address"]),
             simulated=body.get("simulated", False) is True,
             **{
                 key: _text(body, key)
@@ -152,6 +157,8 @@ def check_manifest(manifest: Manifest) -> Manifest:
         raise UsageError("sha256 is not 64 hex digits")
     if not _HEX.fullmatch(manifest.image_hash) or manifest.size_bytes < 0:
         raise UsageError("image_hash or size_bytes cannot be so")
+    if manifest.address is not None and not 0 <= manifest.address <= ADDRESS_MAX:
+        raise UsageError(f"{manifest.address:#x} is no address in flash")
     if manifest.min_bootloader:
         Version.parse(manifest.min_bootloader)
     if manifest.simulated != (manifest.board == SIMULATED_BOARD):
@@ -159,11 +166,18 @@ def check_manifest(manifest: Manifest) -> Manifest:
     return manifest
 
 
-def manifest_of(image: Image, name: str, board: str, created: str) -> Manifest:
+def manifest_of(image: Image, name: str, board: str, created: str, **more: Any) -> Manifest:
     """Describe an MCUboot image.
 
+    Args:
+        image: it.
+        name: of the firmware.
+        board: for which it was built.
+        created: now, RFC 3339.
+        more: `about`, `min_bootloader`, `address`.
+
     Raises:
-        UsageError: a name that cannot be.
+        UsageError: a value that cannot be.
     """
     return check_manifest(
         Manifest(
@@ -176,13 +190,28 @@ def manifest_of(image: Image, name: str, board: str, created: str) -> Manifest:
             image_hash=image.hash.hex(),
             simulated=board == SIMULATED_BOARD,
             created=created,
+            **more,
         )
     )
 
 
-def with_notes(manifest: Manifest, *, about: str = "", min_bootloader: str = "") -> Manifest:
-    """Add what a person says about a firmware."""
-    return check_manifest(replace(manifest, about=about[:TEXT_MAX], min_bootloader=min_bootloader))
+def manifest_of_uf2(
+    data: bytes, name: str, version: Version, board: str, created: str, **more: Any
+) -> Manifest:
+    """Describe a UF2 file, which does not know its version. As `manifest_of`."""
+    return check_manifest(
+        Manifest(
+            name=name,
+            version=version,
+            board=board,
+            kind="uf2",
+            size_bytes=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+            simulated=board == SIMULATED_BOARD,
+            created=created,
+            **more,
+        )
+    )
 
 
 def _text(body: dict[str, Any], key: str) -> str:

@@ -60,7 +60,12 @@ def check_file(manifest: Manifest, data: bytes) -> list[Objection]:
     """Judge an image's bytes by its manifest and by themselves."""
     if len(data) < manifest.size_bytes:
         missing = f"{len(data)} of {manifest.size_bytes} bytes"
-        return [Objection(Reason.TRUNCATED, f"{manifest.label} is truncated: {missing}")]
+        found = [Objection(Reason.TRUNCATED, f"{manifest.label} is truncated: {missing}")]
+        try:  # a file that lost no more than its padding is an image still
+            return found + _check_content(manifest, data)
+        except BadImage as e:
+            kept = e.reason is not Reason.TRUNCATED
+            return found + [Objection(e.reason, f"{manifest.label}: {e.message}")] * kept
     if len(data) != manifest.size_bytes or (hashlib.sha256(data).hexdigest() != manifest.sha256):
         return [
             Objection(

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from dunes.errors import UsageError
 from dunes.firmware.errors import BadManifest
 from dunes.firmware.image import parse_image
-from dunes.firmware.manifest import Wanted, check_manifest, manifest_of, read_manifest, with_notes
+from dunes.firmware.manifest import Wanted, check_manifest, manifest_of, read_manifest
 from dunes.firmware.version import Version
 
 GOOD = manifest_of(parse_image(image()), "ble-mesh", "simulated", "2026-01-01T00:00:00Z")
 
 
 def test_a_manifest_comes_back_as_it_was_written():
-    noted = with_notes(GOOD, about="Röver", min_bootloader="2.1")
+    noted = replace(GOOD, about="Röver", min_bootloader="2.1", address=0xC000)
     assert noted == read_manifest(noted.encode())
     assert ("ble-mesh-v1.2", "ble-mesh-v1.2/simulated") == (noted.label, noted.place)
 
@@ -57,6 +57,7 @@ def test_what_names_no_firmware_is_refused(text):
         {"sha256": "g" * 64},
         {"image_hash": "abc"},
         {"size_bytes": -1},
+        {"address": 1 << 32},
         {"min_bootloader": "new"},
         {"simulated": False},
         {"board": "nrf52840dk"},
