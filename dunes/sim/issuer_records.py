@@ -224,12 +224,12 @@ class Code:
 class Records:
     """Everything that is open or was given out."""
 
-    clients: dict[str, Client]
-    devices: dict[str, DeviceLogin] = field(default_factory=dict)
-    codes: dict[str, Code] = field(default_factory=dict)
-    tokens: dict[str, Token] = field(default_factory=dict)
-    assertions: dict[str, float] = field(default_factory=dict)
-    proofs: dict[str, float] = field(default_factory=dict)
+    clients: dict[str, Client] = field(repr=False)
+    devices: dict[str, DeviceLogin] = field(default_factory=dict, repr=False)
+    codes: dict[str, Code] = field(default_factory=dict, repr=False)
+    tokens: dict[str, Token] = field(default_factory=dict, repr=False)
+    assertions: dict[str, float] = field(default_factory=dict, repr=False)
+    proofs: dict[str, float] = field(default_factory=dict, repr=False)
 
     def tidy(self, now_s: float) -> None:
         """Forget what is over, and the oldest of what is too much."""
