@@ -63,9 +63,10 @@ class Board:
     confirmed: bool = field(init=False, default=True)
     pending: bool = field(init=False, default=False)
     permanent: bool = field(init=False, default=False)
+    trial: bool = field(init=False, default=False)
+    """What runs was swapped in on trial; until it is confirmed, the next start swaps back."""
     starts: int = field(init=False, default=0)
     """How often it started, crashes counted."""
-    _trial: bool = field(init=False, default=False)
     _running: Image = field(init=False)
 
     def __post_init__(self) -> None:
@@ -81,7 +82,7 @@ class Board:
     @property
     def secondary_busy(self) -> bool:
         """Whether the secondary slot must not be written: marked, or needed to swap back."""
-        return self.pending or (self._trial and not self.confirmed)
+        return self.pending or (self.trial and not self.confirmed)
 
     def mark(self, *, permanent: bool) -> None:
         """Mark the secondary image for the next start, on trial or for good."""
@@ -108,12 +109,12 @@ class Board:
                 self.slots[SECONDARY].data = b""  # as MCUboot erases what fails
                 return
             self.slots.reverse()
-            self.confirmed, self._trial = permanent, not permanent
-        elif self._trial and not self.confirmed:
+            self.confirmed, self.trial = permanent, not permanent
+        elif self.trial and not self.confirmed:
             self.slots.reverse()
-            self.confirmed, self._trial = True, False
+            self.confirmed, self.trial = True, False
         else:
-            self._trial = False
+            self.trial = False
 
     def accepts(self, image: Image | None) -> bool:
         """Tell whether the bootloader would start an image: by its maker, for this board."""
