@@ -69,6 +69,8 @@ def apply_config(
     ] = False,
 ) -> int:
     """Put the values of a config.maml into this gateway's settings."""
+    from dunes.authority.gate import authorise
+    from dunes.authority.model import Action, Resource
     from dunes.settings import load, profile_path, write_profile
 
     settings = load()
@@ -76,6 +78,8 @@ def apply_config(
     rows = _rows(document, settings)
     changes = {row.setting: value for row, value in rows if row.state == "set"}
     if changes and not dry_run:
+        resource = Resource(name=" ".join(sorted(changes))[:200])
+        authorise(settings.paths, Action.CONFIG_APPLY, resource)
         hidden = set(write_profile(settings, changes))
         rows = [
             (replace(row, state="outranked") if row.setting in hidden else row, value)

@@ -31,6 +31,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from dunes import __version__
+from dunes.authority.gate import Gate, NotAuthorised
 from dunes.errors import DunesError, NotFound, StorageError, StorageFull, UsageError
 from dunes.model import NAME
 from dunes.mu.witness import OldSize
@@ -38,7 +39,9 @@ from dunes.uplink.countersign import countersign
 from dunes.uplink.enroll import Enrolled, Standing, find_gateway
 from dunes.uplink.errors import BadRecord, Conflict
 from dunes.uplink.ground import HASHES_MAX, GroundStation
+from dunes.uplink.grounddir import ground_paths
 from dunes.uplink.guard import GuardedProtocol
+from dunes.uplink.permission import may_deliver
 from dunes.uplink.protocol import BATCH_MAX_BYTES, EPOCH_DIGITS, LANES, encode_batch
 from dunes.uplink.succession import parse_chain, succeed
 from dunes.uplink.tls import Certificate, server_context
@@ -108,10 +111,16 @@ class GroundApp:
     on_event: Callable[[str], None] = lambda _text: None
     writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "store"))
     reader: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "read"))
+    gate: Gate = field(init=False)
     _in_memory_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        """Point at the station's own policies."""
+        self.gate = Gate(ground_paths(self.station.data), signer=self.station.signer)
 
     def close(self) -> None:
         """End the threads, once what they do is done."""
+        self.gate.flush()
         self.writer.shutdown()
         self.reader.shutdown()
 
@@ -214,6 +223,9 @@ class GroundApp:
     # -- writing --------------------------------------------------------------------------
 
     async def _post(self, scope: Scope, receive: Receive, gateway: Enrolled, table: str) -> Answer:
+        decision = await self._read(may_deliver, self.gate, gateway.gateway, table)
+        if not decision.allow:
+            raise Refusal(403, NotAuthorised.code, decision.reason, close=True)
         epoch = _epoch(_header(scope, b"dunes-epoch"))
         async with self._whole_body(scope, receive, BATCH_MAX_BYTES) as body:
             receipt, _ = await self._write(self.station.take, gateway, table, epoch, body)

@@ -37,9 +37,10 @@ from dunes.uplink.forget import (
     receipt_kids,
 )
 from dunes.uplink.fork import CLOSED, settle_history
-from dunes.uplink.hold import held
+from dunes.uplink.hold import Hold, held
 from dunes.uplink.inbox import Inbox
 from dunes.uplink.outbox import Outbox
+from dunes.uplink.permission import Permission
 from dunes.uplink.pump import Counts, Pump
 from dunes.uplink.report import LaneSync, SyncReport
 from dunes.uplink.succession import encode_chain, own_chain
@@ -88,9 +89,13 @@ class Sync:
     timeout_s: float
     clock: Clock = SYSTEM_CLOCK
     report: SyncReport = field(init=False)
+    permission: Permission = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin the report."""
+        self.permission = Permission.to_push(
+            self.settings.paths, self.table, self.target.name, self.identity.signing
+        )
         self.report = SyncReport(
             buffer_name(self.table),
             self.table,
@@ -112,10 +117,11 @@ class Sync:
             TryLater: the link is down or held, or another sync is at it; what is queued
                 stays queued, and `report` says how much.
             PeerError: the ground station breaks the protocol; nothing was deleted.
-            Denied: it does not want this gateway.
+            Denied: it does not want this gateway, or the policies here say no.
         """
         began_s = self.clock.monotonic_s()
         destination = self.target.name
+        self.permission.check()
         try:
             with sync_lock(self.settings.paths, self.table, destination):
                 asyncio.run(self._run(watch, began_s, on_progress))
@@ -128,6 +134,8 @@ class Sync:
             if self.target.simulated and e.code == "not-enrolled":
                 e.hint = "mcp init, which enrols this gateway at the simulated site"
             raise
+        finally:
+            self.permission.close()
         return self.report
 
     def forget_receipts(self) -> None:
@@ -249,7 +257,6 @@ class Sync:
             )
             return moved.note
 
-        paths = self.settings.paths
         pump = Pump(
             buffer=self.buffer,
             table=self.table,
@@ -258,12 +265,17 @@ class Sync:
             carrier=carrier,
             rng=Random(),  # noqa: S311 - jitter, no secret
             timeout_s=self.timeout_s,
-            held=lambda: held(paths, self.clock.unix_us()),
+            held=self._held,
             fork=fork,
             on_progress=on_progress,
         )
         carrier.on_activity = pump.heard
         return pump
+
+    def _held(self) -> Hold | None:
+        """Give the hold that is in force, as long as sending is allowed at all."""
+        self.permission.check()
+        return held(self.settings.paths, self.clock.unix_us())
 
     def _refuse_hold(self, watch: bool) -> None:
         hold = held(self.settings.paths, self.clock.unix_us())

@@ -237,7 +237,9 @@ def _refused(response: httpx.Response, body: bytes) -> NoReturn:
         case 401 | 403:
             raise Denied(
                 f"the ground station refuses this gateway: {message}",
-                hint="enrol it there: mcp ground-station enroll",
+                hint="there: sakina scope-list --data DIR"
+                if error.get("code") == "not-authorised"
+                else "enrol it there: mcp ground-station enroll",
                 code=str(error.get("code") or "refused")[:40],
             )
         case 409 if error.get("code") == "conflict":
