@@ -38,6 +38,22 @@ COMMANDS: dict[str, Entry] = {
         "sakina.commands.token_request:token_revoke",
         "Let a token count no longer at this place, for good.",
     ),
+    "scope-list": Entry(
+        "sakina.commands.scopes:scope_list",
+        "Show scopes, who has them, and what is allowed or denied outright.",
+    ),
+    "scope-add": Entry(
+        "sakina.commands.scopes:scope_add",
+        "Define or change a scope, give it to somebody, or take it away.",
+    ),
+    "restrict": Entry(
+        "sakina.commands.restrict:restrict",
+        "Forbid something, whoever would be allowed to otherwise; or lift such a rule.",
+    ),
+    "log": Entry(
+        "sakina.commands.log:log",
+        "Show what was decided, and check that no line is missing or was changed.",
+    ),
 }
 
 app = lazy_app("sakina", ABOUT, COMMANDS)
