@@ -20,6 +20,14 @@ COMMANDS: dict[str, Entry] = {
         "dunes.commands.sim_approve:approve",
         "Approve or refuse a login at the site's identity provider, as a person would.",
     ),
+    "nodes": Entry(
+        "dunes.commands.sim_mesh:nodes",
+        "List the nodes of the simulated site's mesh, and what they have sent.",
+    ),
+    "fault": Entry(
+        "dunes.commands.sim_mesh:fault",
+        "Let something go wrong with a node of the simulated site.",
+    ),
     "down": Entry("dunes.commands.sim:down", "End the simulated site; its files stay."),
 }
 

@@ -11,7 +11,7 @@ from itertools import count
 from typing import Any
 
 from dunes.errors import Unavailable, UsageError
-from dunes.sim.air.talk import Ask, Begin, MeshState, Said
+from dunes.sim.air.talk import Acted, Ask, Begin, MeshState, Said
 
 START_S = 30.0
 ASK_S = 10.0
@@ -25,17 +25,15 @@ class Air:
     """The air of a site, as the site sees it.
 
     Args:
-        on_event: told what actuators do: name, what, value.
+        acted: told what actuators stand at.
         log: takes one line.
     """
 
-    def __init__(
-        self, on_event: Callable[[str, str, int], None], log: Callable[[str], None]
-    ) -> None:
+    def __init__(self, acted: Callable[[Acted], None], log: Callable[[str], None]) -> None:
         self.radio = ""
         self.note = NO_MESH
         self.nodes = 0
-        self._on_event = on_event
+        self._acted = acted
         self._log = log
         self._process: Process | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -172,8 +170,9 @@ class Air:
             case "failed" if ready is not None and not ready.done():
                 ready.set_exception(Unavailable(said.error))
             case "acted":
-                done = said.result
-                self._on_event(done["name"], done["what"], done["value"])
+                import msgspec
+
+                self._acted(msgspec.convert(said.result, Acted))
 
     def _ended(self) -> None:
         """Take that the process is gone."""

@@ -205,6 +205,14 @@ class LinkRequest:
     rate_down_bps: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class FaultRequest:
+    """Let something go wrong with a node of the mesh; an empty kind ends all its faults."""
+
+    node: str
+    kind: str = ""
+
+
 @dataclass(slots=True)
 class SiteControl:
     """A client of the running site.
@@ -235,6 +243,10 @@ class SiteControl:
     def request_mesh(self) -> MeshState:
         """Ask how the nodes are, and what they have sent up to now."""
         return self._decode(self._request("GET", "/v1/mesh"), MeshState)
+
+    def request_fault(self, request: FaultRequest) -> MeshState:
+        """Let something go wrong with a node, or nothing any more."""
+        return self._decode(self._request("POST", "/v1/fault", request), MeshState)
 
     def request_cut(self, request: CutRequest) -> SiteState:
         """Cut the sky."""

@@ -28,6 +28,11 @@ class Crew:
         del kind, at_s
         return False
 
+    def act(self, what: str, place: int, value: int) -> bool:
+        """Say that nothing moves bodies."""
+        del what, place, value
+        return False
+
     def probe(self, kind: str, place: int) -> Callable[[float], float]:
         """Give the function that a sensor of `kind` on person `place` measures.
 

@@ -26,6 +26,9 @@ SCRUBBED_PPM = 2500.0
 
 SHIELDED_USV_PER_HOUR = 13.5
 
+LEVEL_MAX = 0x7FFF
+"""A Generic Level that is full on."""
+
 WAKE_H, SLEEP_H, SPORT_H = 6, 22, 9
 
 
@@ -66,6 +69,8 @@ class Habitat:
         rng: for what differs between habitats (phases, how sensors are placed).
         storms: solar particle events: (start, peak in µSv/h).
         leaks: punctures: (start, kPa lost in a minute until patched after 5 minutes).
+        oxygen_set: the oxygen valve as somebody set it; null: the regulator decides.
+        heater_set: share of the heater's power, likewise; null: the thermostat decides.
     """
 
     crew: int
@@ -77,6 +82,8 @@ class Habitat:
     _before: Air = field(init=False)
     _after: Air = field(init=False)
     _step_s: float = field(init=False)
+    oxygen_set: bool | None = None
+    heater_set: float | None = None
     _oxygen_on: bool = False
     _heater_on: bool = True
 
@@ -98,6 +105,17 @@ class Habitat:
             self.storms.append((at_s, 420.0))
         elif kind == "micrometeorite":
             self.leaks.append((at_s, 0.9))
+        else:
+            return False
+        return True
+
+    def act(self, what: str, place: int, value: int) -> bool:
+        """Take what an actuator was set to; False if that moves nothing here."""
+        del place  # one volume
+        if what == "oxygen":
+            self.oxygen_set = bool(value)
+        elif what == "heater":
+            self.heater_set = max(0, value) / LEVEL_MAX
         else:
             return False
         return True
@@ -162,6 +180,8 @@ class Habitat:
             self._heater_on = True
         elif air.temperature_c > 22.3:  # noqa: PLR2004
             self._heater_on = False
+        oxygen_on = self._oxygen_on if self.oxygen_set is None else self.oxygen_set
+        heat = float(self._heater_on) if self.heater_set is None else self.heater_set
         patched_s = 300.0
         leak_kpa = sum(
             rate / 60.0 for begin_s, rate in self.leaks if begin_s <= at_s < begin_s + patched_s
@@ -171,8 +191,8 @@ class Habitat:
         dew = 46.0 + 1.2 * (work / self.crew - 1.1) if self.crew else 40.0
         return Air(
             air.co2_ppm + (made_ppm - scrubbed) * hour,
-            air.o2_pct + ((1.2 if self._oxygen_on else 0.0) - used_pct) * hour,
-            air.temperature_c + (1.8 if self._heater_on else -1.1) * hour,
+            air.o2_pct + ((1.2 if oxygen_on else 0.0) - used_pct) * hour,
+            air.temperature_c + (2.9 * heat - 1.1) * hour,
             air.pressure_kpa - leak_kpa - 0.015 * hour + makeup_kpa,
             air.humidity_pct + (dew - air.humidity_pct) / 900.0,
         )

@@ -20,15 +20,30 @@ PANEL_W = 420.0
 DRIVE_W, IDLE_W = 190.0, 75.0
 
 
+LEVEL_MAX = 0x7FFF
+"""A Generic Level that is full speed."""
+
+
 @dataclass(slots=True)
 class Body:
-    """The state of one rover."""
+    """The state of one rover.
+
+    Attributes:
+        charge: of its battery, 0 to 1.
+        odometer_m: way so far.
+        north_m, east_m: from where it started.
+        driving: it drives now.
+        may_drive: nobody has switched its drive off.
+        speed_share: of full speed, as it was set.
+    """
 
     charge: float = 0.72
     odometer_m: float = 0.0
     north_m: float = 0.0
     east_m: float = 0.0
     driving: bool = False
+    may_drive: bool = True
+    speed_share: float = 1.0
 
 
 @dataclass(slots=True)
@@ -87,16 +102,28 @@ class Rovers:
                 # drives by daylight with enough charge, 40 minutes in the hour
                 hour_share = (self._step_s / 3600.0 + number / self.count) % 1.0
                 body.driving = light > 0.1 and body.charge > 0.35 and hour_share < 2 / 3  # noqa: PLR2004 - the rule above
+                body.driving = body.driving and body.may_drive and body.speed_share > 0
                 load_w = DRIVE_W if body.driving else IDLE_W
                 change_wh = (PANEL_W * light - load_w) * step_s / 3600.0
                 body.charge = min(1.0, max(0.02, body.charge + change_wh / BATTERY_WH))
                 if body.driving:
-                    way_m = DRIVE_MPS * step_s
+                    way_m = DRIVE_MPS * body.speed_share * step_s
                     heading = self._headings[number] + 0.4 * math.sin(self._step_s / 900.0)
                     body.odometer_m += way_m
                     body.north_m += way_m * math.cos(heading)
                     body.east_m += way_m * math.sin(heading)
             self._step_s += step_s
+
+    def act(self, what: str, place: int, value: int) -> bool:
+        """Take what an actuator of a rover was set to; False if that moves nothing here."""
+        body = self.bodies[place - 1]
+        if what == "drive":
+            body.may_drive = bool(value)
+        elif what == "speed":
+            body.speed_share = max(0, value) / LEVEL_MAX
+        else:
+            return False
+        return True
 
     def probe(self, kind: str, place: int) -> Callable[[float], float]:
         """Give the function that a sensor of `kind` on rover `place` measures.
@@ -118,7 +145,7 @@ class Rovers:
         return {
             "battery": lambda _: 100.0 * body.charge,
             "bus_voltage": lambda _: 26.0 + 6.5 * body.charge - (0.6 if body.driving else 0.0),
-            "speed": lambda _: DRIVE_MPS if body.driving else 0.0,
+            "speed": lambda _: DRIVE_MPS * body.speed_share if body.driving else 0.0,
             "wheel_current": wheel,
             "odometer": lambda _: body.odometer_m,
             "latitude": lambda _: self.latitude_deg + body.north_m / METRES_PER_DEGREE,

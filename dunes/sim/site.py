@@ -20,13 +20,14 @@ from dunes.clock import SYSTEM_CLOCK, US_PER_S, Clock, rfc3339
 from dunes.errors import NotFound, UsageError
 from dunes.paths import write_atomic
 from dunes.sim.agents import serve_agents
-from dunes.sim.air.talk import Begin, MeshState
+from dunes.sim.air.talk import Acted, Begin, MeshState
 from dunes.sim.airprocess import Air
 from dunes.sim.control import (
     ApproveRequest,
     ApproveState,
     CutRequest,
     CutState,
+    FaultRequest,
     LinkRequest,
     LinkState,
     MadeState,
@@ -235,12 +236,24 @@ class SimulatedSite:
             write_atomic(memory, f"{radio.rpartition(':')[2]}\n".encode())
         return radio
 
-    def _acted(self, name: str, what: str, value: int) -> None:
-        """Take that somebody commanded an actuator over the mesh."""
-        self._on_event(f"{name}: {what} set to {value}")
+    def _acted(self, acted: Acted) -> None:
+        """Let an actuator of the mesh move the world that the site's files tell of, too."""
+        self._on_event(f"{acted.name}: {acted.what} stands at {acted.value}")
+        source = self._sources.get(acted.table)
+        if source is not None and acted.place <= len(source.seqs):
+            source.world.act(acted.what, acted.place, acted.value)
 
     async def mesh_state(self) -> MeshState:
         """Say how the nodes of the mesh are."""
+        return await self._air.state()
+
+    async def fault(self, request: FaultRequest) -> MeshState:
+        """Let something go wrong with a node of the mesh.
+
+        Raises:
+            UsageError: no such node, or no such fault.
+        """
+        await self._air.ask("fault", node=request.node, kind=request.kind)
         return await self._air.state()
 
     # ------------------------------------------------------------------ sensors

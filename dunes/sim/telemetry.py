@@ -32,6 +32,15 @@ class World(Protocol):
     def trigger(self, kind: str, at_s: float) -> bool:
         """Let something happen; False if it cannot happen here."""
 
+    def act(self, what: str, place: int, value: int) -> bool:
+        """Take what an actuator was set to; False if that moves nothing here.
+
+        Args:
+            what: e.g. `heater`.
+            place: of the device, from 1.
+            value: 0 or 1; a level from -32768 to 32767.
+        """
+
     def probe(self, kind: str, place: int) -> Callable[[float], float]:
         """Give the true value of a quantity in a place as a function of time."""
 

@@ -5,12 +5,14 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from random import Random, SystemRandom
 
 from bumble import hci
 
 from dunes.clock import SYSTEM_CLOCK, US_PER_S, Clock
+from dunes.errors import UsageError
 from dunes.mesh.links import AD_MESH_BEACON, Outgoing
 from dunes.mesh.models.generic_server import ActuatorSet
 from dunes.mesh.node import ModelEvent, Node, NodeEvent, NodeReset
@@ -18,6 +20,7 @@ from dunes.mesh.nodestate import Description
 from dunes.mesh.provisioning.pdus import Capabilities, OobType
 from dunes.model import Priority
 from dunes.sim.air.ear import Ear
+from dunes.sim.air.faults import OFF_S, Fault, Faults
 from dunes.sim.air.field import Field, Place, spread
 from dunes.sim.air.hciserver import HciServer
 from dunes.sim.air.instruments import Instruments, Source, Value, instruments, make_sources
@@ -28,7 +31,7 @@ from dunes.sim.air.node import VirtualNode
 from dunes.sim.air.pathloss import rssi_dbm
 from dunes.sim.air.peripheral import Peripheral
 from dunes.sim.air.roster import Member, roster
-from dunes.sim.air.talk import MeshState, NodeState
+from dunes.sim.air.talk import Acted, MeshState, NodeState
 from dunes.sim.definition import AirSpec, SiteDefinition
 
 WATCH_S = 1.0
@@ -53,7 +56,7 @@ class Fleet:
         clock: ours.
         members: the nodes, by name.
         nodes: running ones, by name.
-        acted: told what an actuator was set to: node, what it moves, value.
+        acted: told what actuators stand at.
     """
 
     definition: SiteDefinition
@@ -67,7 +70,7 @@ class Fleet:
     server: HciServer
     keeper: Keeper
     clock: Clock
-    acted: Callable[[str, str, int], None]
+    acted: Callable[[Acted], None]
     nodes: dict[str, VirtualNode]
     models: dict[str, Models]
     instruments: dict[str, Instruments]
@@ -85,7 +88,7 @@ class Fleet:
         site_us: Callable[[], int],
         nodes: int | None = None,
         clock: Clock = SYSTEM_CLOCK,
-        acted: Callable[[str, str, int], None] = lambda _node, _what, _value: None,
+        acted: Callable[[Acted], None] = lambda _acted: None,
         secrets: Random | None = None,
     ) -> "Fleet":
         """Make the air of a site that has a mesh; to be called in a running event loop.
@@ -97,7 +100,7 @@ class Fleet:
             site_us: gives site time.
             nodes: how many; the definition's number if not given.
             clock: ours.
-            acted: told what actuators are set to.
+            acted: told what actuators are set to, and at the start where they stand.
             secrets: the nodes' dice for keys.
         """
         spec = need_air(definition)
@@ -131,7 +134,9 @@ class Fleet:
     async def start(self, port: int = 0) -> int:
         """Let all nodes live; gives the port of HCI."""
         bound = await self.server.start(port)
-        for node in self.nodes.values():
+        for name, node in self.nodes.items():
+            for what, value in self.keeper.kept[name].actuators.items():
+                self._move(name, what, value)
             node.start()
         self._tasks.append(asyncio.create_task(self._watch()))
         self._tasks.append(asyncio.create_task(self._keep()))
@@ -185,19 +190,26 @@ class Fleet:
             oob_information=OOB_NUMBER_ON_BOX,
             relay=member.kind.relay,
         )
-        slept_s = max(0, self.clock.unix_us() - kept.saved_us) / US_PER_S if kept.state else 0.0
+        core = self._begin(name, description)
+        faults = Faults(Random(f"{seed}/{name}/faults"))  # noqa: S311 - what is lost
+        self.nodes[name] = VirtualNode(
+            name, core, peripheral, self.keeper, self._cast, self.ear, faults, self._told
+        )
+        self.models[name], self.instruments[name] = models, tools
+
+    def _begin(self, name: str, description: Description) -> Node:
+        """Begin a node's core from what the node kept."""
+        kept, now_s = self.keeper.kept[name], asyncio.get_running_loop().time()
+        slept_us = max(0, self.clock.unix_us() - kept.saved_us) if kept.state else 0
         core = Node.start(
             description,
             self.secrets,
-            now_s=asyncio.get_running_loop().time(),
+            now_s=now_s,
             state=kept.state,
-            slept_s=slept_s,
+            slept_s=slept_us / US_PER_S,
         )
         self._spread(core)
-        self.nodes[name] = VirtualNode(
-            name, core, peripheral, self.keeper, self._cast, self.ear, self._told
-        )
-        self.models[name], self.instruments[name] = models, tools
+        return core
 
     def _spread(self, core: Node) -> None:
         """Put the first publications after a restart anywhere in their periods."""
@@ -236,7 +248,65 @@ class Fleet:
                 actuators = {**kept.actuators, what: done.value}
                 now_us = self.clock.unix_us()
                 self.keeper.change(name, now_us, account=account, actuators=actuators)
-                self.acted(name, what, done.value)
+                self._move(name, what, done.value)
+
+    def _move(self, name: str, what: str, value: int) -> None:
+        """Let an actuator move the world, if it stands where the world is looked at."""
+        member = self.members[name]
+        source = self.sources.get(member.kind.table)
+        if source is not None and member.number <= source.spec.count:
+            source.world.act(what, member.number, value)
+        self.acted(Acted(name, member.kind.table, member.number, what, value))
+
+    # ---------------------------------------------------------------- faults
+
+    def order(self, name: str, fault: Fault) -> None:
+        """Let something go wrong with a node.
+
+        Raises:
+            UsageError: there is no such node.
+        """
+        node, member = self._find(name)
+        match fault:
+            case Fault.DEAD:
+                node.stop()
+            case Fault.REBOOT:
+                node.stop()
+                asyncio.get_running_loop().call_later(OFF_S, self._revive, name)
+                return
+            case Fault.WRONG_OOB:
+                node.node.description.static_oob = bytes(
+                    octet ^ 0xFF for octet in member.static_oob
+                )
+            case _:  # decided per PDU
+                pass
+        node.faults.active.add(fault)
+
+    def clear(self, name: str) -> None:
+        """End all faults of a node.
+
+        Raises:
+            UsageError: there is no such node.
+        """
+        node, member = self._find(name)
+        node.faults.active.clear()
+        node.node.description.static_oob = member.static_oob
+        self._revive(name)
+
+    def _find(self, name: str) -> tuple[VirtualNode, Member]:
+        if name not in self.nodes:
+            near = get_close_matches(name, self.nodes, n=1) or list(self.nodes)[:1]
+            raise UsageError(f"no node {name[:40]!r} in the mesh; there is {near[0]}")
+        return self.nodes[name], self.members[name]
+
+    def _revive(self, name: str) -> None:
+        node = self.nodes[name]
+        if node.powered or Fault.DEAD in node.faults.active:
+            return
+        found = self.models[name].reporting
+        if found is not None:
+            found[1].unix_offset_s = None  # no battery behind its clock
+        node.start_again(self._begin(name, node.node.description))
 
     # ---------------------------------------------------------------- how it is
 
@@ -262,6 +332,7 @@ class Fleet:
             kept.account.sequence,
             kept.account.commands,
             kept.actuators,
+            tuple(sorted(node.faults.active)),
         )
 
     # ---------------------------------------------------------------- readings

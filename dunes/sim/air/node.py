@@ -16,6 +16,7 @@ from dunes.mesh.node import NodeReset as Reset
 from dunes.mesh.provisioning.events import Provisioned
 from dunes.mesh.state import Store
 from dunes.sim.air.ear import Ear
+from dunes.sim.air.faults import Faults, HangUp
 from dunes.sim.air.gatt import in_characteristic, out_characteristic
 from dunes.sim.air.keeper import Keeper
 from dunes.sim.air.peripheral import Peripheral
@@ -25,6 +26,8 @@ DATA_OUT = {PROVISIONING_SERVICE: 0x2ADC, PROXY_SERVICE: 0x2ADE}
 """Characteristics of the two mesh services (Mesh Protocol 1.1, 7.1.3 and 7.2.3)."""
 FAST_S, SLOW_S = 0.1525, 1.0225
 """Advertising intervals: new nodes and Node Identity, and Network ID."""
+LOST = 0x08
+"""A link that drops: connection timeout (Core Specification 5.4, vol. 1, part F, 2.8)."""
 BEACON_AGAIN_S = 60.0
 """The same beacon again within this is not looked at."""
 
@@ -40,6 +43,7 @@ class VirtualNode:
         keeper: its storage.
         cast: sends on the advertising bearer.
         ear: of all nodes.
+        faults: what goes wrong with it by order.
         told: gets the events that models and the network have for the host.
         clock: for what is stored.
         extras: services beside those of the mesh, made for each connection.
@@ -52,6 +56,7 @@ class VirtualNode:
     keeper: Keeper
     cast: Callable[["VirtualNode", Outgoing], None]
     ear: Ear
+    faults: Faults
     told: Callable[["VirtualNode", NodeEvent], None] = lambda _node, _event: None
     clock: Clock = SYSTEM_CLOCK
     extras: list[Callable[["VirtualNode"], Service]] = field(default_factory=list)
@@ -82,6 +87,11 @@ class VirtualNode:
             self._timer.cancel()
             self._timer = None
 
+    def start_again(self, core: Node) -> None:
+        """Live again, with a core that was begun from storage."""
+        self.node, self.powered, self._advertised = core, True, None
+        self.pump()
+
     # ---------------------------------------------------------------- GATT
 
     def _services(self) -> Sequence[Service]:
@@ -106,9 +116,14 @@ class VirtualNode:
         self.pump()
 
     def _written(self, link: int, value: bytes) -> None:
-        if link == self._link and self.powered:
-            self.node.receive_pdu(link, value, self._now_s())
-            self.pump()
+        if link != self._link or not self.powered:
+            return
+        try:
+            if self.faults.receive(self.node, link, value):
+                self.node.receive_pdu(link, value, self._now_s())
+        except HangUp:
+            self.peripheral.hang_up(LOST)
+        self.pump()
 
     def _disconnected(self) -> None:
         self.node.disconnected(self._link)
@@ -129,8 +144,9 @@ class VirtualNode:
             if now_s - self._beacons.get(data, -BEACON_AGAIN_S) < BEACON_AGAIN_S:
                 return
             self._beacons = {data: now_s}
-        self.node.receive_pdu(AIR, data, now_s)
-        self.pump()
+        if self.faults.receive(self.node, AIR, data):
+            self.node.receive_pdu(AIR, data, now_s)
+            self.pump()
 
     # ---------------------------------------------------------------- the pump
 
@@ -167,6 +183,19 @@ class VirtualNode:
         return moved
 
     def _send(self, out: Outgoing) -> None:
+        try:
+            for late in self.faults.send(self.node, out):
+                if late.after_s:
+                    loop = asyncio.get_running_loop()
+                    loop.call_later(late.after_s, self._emit, late.out)
+                else:
+                    self._emit(late.out)
+        except HangUp:
+            self.peripheral.hang_up(LOST)
+
+    def _emit(self, out: Outgoing) -> None:
+        if not self.powered:
+            return
         if out.link == AIR:
             self.cast(self, out)
         elif out.link == self._link and self._out is not None:

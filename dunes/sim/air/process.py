@@ -18,8 +18,9 @@ import msgspec
 
 from dunes.clock import SYSTEM_CLOCK
 from dunes.errors import DunesError, Exit, UsageError
+from dunes.sim.air.faults import read_fault
 from dunes.sim.air.fleet import Fleet
-from dunes.sim.air.talk import Ask, Begin, Said
+from dunes.sim.air.talk import Acted, Ask, Begin, Said
 from dunes.sim.siteclock import Anchor, SiteClock
 
 LINE_BYTES_MAX = 16 << 20
@@ -47,6 +48,7 @@ class AirProcess:
             "state": self._state,
             "clock": self._clock,
             "event": self._event,
+            "fault": self._fault,
         }
 
     def site_us(self) -> int:
@@ -89,8 +91,15 @@ class AirProcess:
         if not any(happened):
             raise UsageError(f"no {kind[:40]!r} can happen here")
 
-    def _acted(self, name: str, what: str, value: int) -> None:
-        self.say(Said(0, "acted", {"name": name, "what": what, "value": value}))
+    def _fault(self, node: str, kind: str) -> None:
+        """Order a fault; an empty kind ends all of the node."""
+        if kind:
+            self.fleet.order(node, read_fault(kind))
+        else:
+            self.fleet.clear(node)
+
+    def _acted(self, acted: Acted) -> None:
+        self.say(Said(0, "acted", acted))
 
 
 async def _serve() -> None:

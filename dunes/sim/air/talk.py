@@ -63,6 +63,25 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class Acted:
+    """An actuator was set, or stands somewhere since before.
+
+    Attributes:
+        name: of the node.
+        table: whose world it may move.
+        place: its number there, from 1.
+        what: it is, e.g. `heater`.
+        value: 0 or 1; a level.
+    """
+
+    name: str
+    table: str
+    place: int
+    what: str
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
 class NodeState:
     """One node, as `dunes sim` and its tests see it.
 
