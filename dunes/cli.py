@@ -29,6 +29,26 @@ COMMANDS: dict[str, Entry] = {
         "dunes.commands.mesh_init:mesh_init",
         "Find, provision and configure the nodes of a Bluetooth mesh; go on where it was left.",
     ),
+    "mesh-status": Entry(
+        "dunes.commands.mesh_status:mesh_status",
+        "Show the nodes of a mesh, how far each is set up, and when it was heard.",
+    ),
+    "mesh-listen": Entry(
+        "dunes.commands.mesh_listen:mesh_listen",
+        "Show what the nodes of a mesh measure, and keep it in the buffer; until Ctrl-C.",
+    ),
+    "mesh-send": Entry(
+        "dunes.commands.mesh_send:mesh_send",
+        "Command an actuator of a mesh node, wait until it obeys, and read its state back.",
+    ),
+    "mesh-config": Entry(
+        "dunes.commands.mesh_config:mesh_config",
+        "Show how a mesh node is set, change it, or give the whole network new keys.",
+    ),
+    "mesh-remove": Entry(
+        "dunes.commands.mesh_remove:mesh_remove",
+        "Take a node out of a mesh: reset it, or lock it out with new keys for all others.",
+    ),
     "mcp": Entry(
         "dunes_mcp.cli:app",
         "Connect a gateway to its ground station, and bring its readings there once each.",

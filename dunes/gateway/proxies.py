@@ -83,6 +83,11 @@ class Proxies:
         if task.done() and not task.cancelled():
             await task
 
+    async def failed(self) -> None:
+        """Wait until no proxy can be looked for any more; raises why. Call within `kept`."""
+        if self._task is not None:
+            await asyncio.shield(self._task)
+
     async def _keep(self) -> None:
         while True:
             found = await self._look()

@@ -131,6 +131,11 @@ class KeyRefresh:
         if not self._todo:
             self._advance()
 
+    @property
+    def asking(self) -> int:
+        """Count the nodes that are being asked now."""
+        return len(self._ids)
+
     def next_event(self) -> RoundDone | NodeHolds | None:
         """Give the next event."""
         return self._events.popleft() if self._events else None
