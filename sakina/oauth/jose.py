@@ -190,18 +190,23 @@ _PKCS1 = padding.PKCS1v15()
 
 
 def find_keys(header: Mapping[str, Any], jwks: Sequence[Any]) -> list[PublicKey]:
-    """Give the keys that may have signed: the one of that kid, or all without a kid."""
-    kid = header.get("kid")
+    """Give the keys that may have signed: the one of that kid, or all without a kid.
+
+    A key that is damaged, or of another kind, is none of them.
+    """
+    algorithm, kid = header.get("alg"), header.get("kid")
     found = []
     for jwk in jwks[:KEYS_MAX]:
         if not isinstance(jwk, dict) or jwk.get("use", "sig") != "sig":
             continue
-        if kid is not None and jwk.get("kid") not in {kid, None}:
+        if kid is not None and jwk.get("kid", kid) != kid:
             continue
-        key = read_jwk(jwk)
-        if key is not None and header.get("alg") in algorithms_of(key):
-            if jwk.get("alg", header.get("alg")) != header.get("alg"):
-                continue
+        try:
+            key = read_jwk(jwk)
+        except BadToken:
+            continue
+        fits = key is not None and isinstance(algorithm, str) and algorithm in algorithms_of(key)
+        if key is not None and fits and jwk.get("alg", algorithm) == algorithm:
             found.append(key)
     return found
 
