@@ -9,8 +9,11 @@ from sqlalchemy import Row, select
 
 from dunes.buffer.store import Buffer
 from dunes.gateway import rows, tables
+from dunes.gateway.groups import Group, Label
 from dunes.gateway.lock import holder_of
 from dunes.gateway.naming import NodeName, element_name, find_address, mesh_table
+from dunes.mesh.managerstate import NodeGone
+from dunes.mesh.sequence import SeqRecord
 from dunes.paths import Paths
 
 
@@ -150,17 +153,43 @@ class Directory:
 
     def groups(self) -> dict[int, str]:
         """Give the names of groups by address."""
+        return {each.address: each.name for each in self.all_groups()}
+
+    def all_groups(self) -> list[Group]:
+        """Give the groups, in order of their addresses."""
         group = tables.group.c
-        query = select(group.address, group.name).where(group.network_id == self.network.id)
+        query = (
+            select(group.address, group.name, group.parent)
+            .where(group.network_id == self.network.id)
+            .order_by(group.address)
+        )
         with self.buffer.reading() as connection:
-            return {row.address: row.name for row in connection.execute(query)}
+            return [Group(*row) for row in connection.execute(query)]
 
     def labels(self) -> dict[bytes, str]:
         """Give the names of virtual addresses by Label UUID; see `Manager.listen`."""
+        return {each.uuid: each.name for each in self.all_labels()}
+
+    def all_labels(self) -> list[Label]:
+        """Give the virtual addresses."""
         label = tables.label.c
-        query = select(label.uuid, label.name).where(label.network_id == self.network.id)
+        query = (
+            select(label.uuid, label.address, label.name)
+            .where(label.network_id == self.network.id)
+            .order_by(label.uuid)
+        )
         with self.buffer.reading() as connection:
-            return {bytes(row.uuid): row.name for row in connection.execute(query)}
+            return [Label(bytes(row[0]), row[1], row[2]) for row in connection.execute(query)]
+
+    def sent_from(self, src: int) -> SeqRecord:
+        """Give the numbers that may have been sent from an address of ours."""
+        with self.buffer.reading() as connection:
+            return rows.load_seq(connection, self.network.id, src)
+
+    def gone(self) -> list[NodeGone]:
+        """Give the addresses that are not given out for a while."""
+        with self.buffer.reading() as connection:
+            return list(rows.load_gone(connection, self.network.id))
 
 
 def _view(row: Row[Any]) -> NodeView:

@@ -1,6 +1,8 @@
 """Find the database of this gateway's meshes, and put a new mesh into it."""
 
 import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import Connection, insert, update
@@ -11,7 +13,9 @@ from dunes.clock import Clock
 from dunes.crypto.identity import Identity
 from dunes.errors import ConfigError, Denied, LocalError, NotFound
 from dunes.gateway import rows, tables
+from dunes.gateway.groups import Group, Label
 from dunes.gateway.sealing import SECRET_BYTES, FieldSealer
+from dunes.gateway.wholestate import About
 from dunes.mesh.managerstate import ManagerState
 from dunes.settings import Settings
 
@@ -20,6 +24,21 @@ NO_CAP_BYTES = 1 << 46
 TOKEN_BYTES = 16
 UUID_BYTES = 16
 _NAMED_MAX = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What belongs to a mesh beside its state.
+
+    Attributes:
+        groups: with their names.
+        labels: virtual addresses with their names.
+        about: of nodes, by primary address.
+    """
+
+    groups: Sequence[Group] = ()
+    labels: Sequence[Label] = ()
+    about: Mapping[int, About] = field(default_factory=dict)
 
 
 class MeshExists(Denied):
@@ -103,6 +122,7 @@ def insert_mesh(
     clock: Clock,
     replace_it: bool,
     above: int,
+    beside: Beside | None = None,
 ) -> rows.Network:
     """Write a whole mesh in one transaction, under a new secret.
 
@@ -115,6 +135,7 @@ def insert_mesh(
         clock: for ages and records.
         replace_it: put it in the place of what is there by that name.
         above: the generation of a mark that is there; this one is newer.
+        beside: groups, labels, and what is known of nodes.
 
     Raises:
         MeshExists: there is one, and `replace_it` is off.
@@ -145,13 +166,16 @@ def insert_mesh(
         if known is None:
             connection.execute(insert(network).values(**values))
         else:
-            rows.erase(connection, known.id)
+            rows.erase(connection, known.id, keep_seq=known.uuid == uuid)
             connection.execute(update(network).where(network.c.id == known.id).values(**values))
         made = rows.find_network(connection, mesh_id)
         if made is None:
             raise LocalError(f"mesh {mesh_id} was not written")
         scribe = rows.Scribe(made.id, made.uuid, made.unicast, sealer, now_us)
         rows.save_state(connection, scribe, state)
+        if beside is not None:
+            rows.save_groups(connection, made.id, beside.groups, beside.labels)
+            rows.save_about(connection, made.id, beside.about)
         wrapped = sealer.wrap(made.uuid, identity.recipient.public)
         rows.save_wrap(connection, made.id, identity.kid, wrapped, now_us)
     return made

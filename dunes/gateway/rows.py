@@ -4,6 +4,7 @@ The records are those of `dunes.mesh.managerstate` and its kin; what `Store` eve
 written by `write_change`, one row or set of rows for each kind.
 """
 
+import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from dunes.clock import US_PER_S
 from dunes.errors import LocalError
 from dunes.gateway import tables
+from dunes.gateway.groups import Group, Label
 from dunes.gateway.sealing import SALT_BYTES, FieldSealer, field_name
+from dunes.gateway.wholestate import About
 from dunes.mesh.ivindex import IvRecord
 from dunes.mesh.keys import AppKeyRecord, NetKeyRecord, Phase
 from dunes.mesh.managerstate import KnownNode, ManagerState, NodeGone, Progress
@@ -110,13 +113,20 @@ def save_wrap(
     upsert(connection, tables.wrap, [row])
 
 
-def erase(connection: Connection, network_id: int) -> None:
-    """Delete all rows that belong to a mesh; its own row stays."""
+def erase(connection: Connection, network_id: int, *, keep_seq: bool) -> None:
+    """Delete all rows that belong to a mesh; its own row stays.
+
+    Args:
+        connection: in a transaction.
+        network_id: which mesh.
+        keep_seq: remember which numbers were used, from each address: it is the same mesh.
+    """
+    if not keep_seq:
+        connection.execute(delete(tables.seq).where(tables.seq.c.network_id == network_id))
     for table in (
         tables.wrap,
         tables.key,
         tables.node,
-        tables.seq,
         tables.replay,
         tables.gone,
         tables.group,
@@ -144,13 +154,13 @@ def load_state(connection: Connection, network: Network, scribe: Scribe) -> Mana
     return ManagerState(
         network.unicast,
         StackState(
-            _load_seq(connection, network),
+            load_seq(connection, network.id, network.unicast),
             _iv_of(network, scribe.now_us),
             _load_keys(connection, scribe),
             _load_replay(connection, network.id),
         ),
         tuple(_load_nodes(connection, scribe)),
-        tuple(_load_gone(connection, network.id)),
+        tuple(load_gone(connection, network.id)),
         network.low,
         network.high,
     )
@@ -180,12 +190,11 @@ def _iv_of(network: Network, now_us: int) -> IvRecord:
     )
 
 
-def _load_seq(connection: Connection, network: Network) -> SeqRecord:
+def load_seq(connection: Connection, network_id: int, src: int) -> SeqRecord:
+    """Give the numbers that may have been sent from an address of ours."""
     seq = tables.seq.c
     row = connection.execute(
-        select(seq.iv_index, seq.seq_limit).where(
-            seq.network_id == network.id, seq.src == network.unicast
-        )
+        select(seq.iv_index, seq.seq_limit).where(seq.network_id == network_id, seq.src == src)
     ).first()
     return SeqRecord() if row is None else SeqRecord(*row)
 
@@ -239,7 +248,8 @@ def _load_nodes(connection: Connection, scribe: Scribe) -> Iterable[KnownNode]:
         )
 
 
-def _load_gone(connection: Connection, network_id: int) -> Iterable[NodeGone]:
+def load_gone(connection: Connection, network_id: int) -> Iterable[NodeGone]:
+    """Give the addresses that wait, in the order in which they were freed."""
     gone = tables.gone.c
     query = (
         select(gone.unicast, gone.elements, gone.iv_index)
@@ -347,6 +357,37 @@ def save_node(connection: Connection, scribe: Scribe, node: KnownNode) -> None:
         "added_us": scribe.now_us,
     }
     upsert(connection, tables.node, [row], keep=("settings", "added_us"))
+
+
+def save_about(connection: Connection, network_id: int, about: Mapping[int, About]) -> None:
+    """Write what is known of nodes beside their records, by primary address."""
+    node = tables.node
+    for unicast, each in about.items():
+        text = json.dumps(each.settings, sort_keys=True, separators=(",", ":"))
+        values: dict[str, Any] = {
+            "settings": text if each.settings else "",
+            "seen_us": each.seen_us,
+        }
+        if each.added_us:
+            values["added_us"] = each.added_us
+        connection.execute(
+            update(node)
+            .where(node.c.network_id == network_id, node.c.unicast == unicast)
+            .values(**values)
+        )
+
+
+def save_groups(
+    connection: Connection, network_id: int, groups: Iterable[Group], labels: Iterable[Label]
+) -> None:
+    """Write the names of groups and virtual addresses."""
+    mesh = {"network_id": network_id}
+    for group in groups:
+        row = {"address": group.address, "name": group.name, "parent": group.parent}
+        upsert(connection, tables.group, [mesh | row])
+    for label in labels:
+        row = {"uuid": label.uuid, "address": label.address, "name": label.name}
+        upsert(connection, tables.label, [mesh | row])
 
 
 def save_replay(connection: Connection, network_id: int, entries: Iterable[ReplayEntry]) -> None:

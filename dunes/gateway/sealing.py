@@ -28,6 +28,7 @@ from dunes.errors import LocalError
 
 SECRET_BYTES = 32
 SALT_BYTES = 16
+OWN_KEY_BYTES = 16
 _KEY_BYTES, _NONCE_BYTES, _TAG_BYTES = 32, 12, 16
 
 
@@ -79,6 +80,15 @@ class FieldSealer:
     def wrap(self, mesh: bytes, recipient: Recipient) -> bytes:
         """Wrap the secret to a key of ours."""
         return recipient.wrap(self._secret, _wrap_info(mesh, recipient.kid))
+
+    def own_device_key(self, mesh: bytes) -> bytes:
+        """Derive the device key that our own node has in a Configuration Database.
+
+        Nobody is answered under it, as a gateway has no configuration server; the format
+        wants one for every node. 16 bytes, the same each time.
+        """
+        info = field_name(mesh, "own-device")
+        return HKDF(hashes.SHA256(), OWN_KEY_BYTES, salt=None, info=info).derive(self._secret)
 
     def seal(self, field: bytes, name: bytes, salt: bytes) -> bytes:
         """Seal one field.

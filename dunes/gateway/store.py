@@ -52,10 +52,18 @@ from dunes.crypto.identity import Identity, ensure_identity, load_identity
 from dunes.errors import Denied, LocalError, NotFound, StorageError
 from dunes.gateway import rows, tables
 from dunes.gateway.directory import Directory, lock_path, mark_path
+from dunes.gateway.groups import Group, Label
 from dunes.gateway.lock import MeshLock
 from dunes.gateway.mark import Mark, read_mark, with_range
 from dunes.gateway.naming import mesh_table
-from dunes.gateway.opening import TOKEN_BYTES, choose, insert_mesh, need_network, open_database
+from dunes.gateway.opening import (
+    TOKEN_BYTES,
+    Beside,
+    choose,
+    insert_mesh,
+    need_network,
+    open_database,
+)
 from dunes.gateway.recovery import given_by, judge
 from dunes.gateway.sealing import FieldSealer
 from dunes.mesh.ivindex import IvRecord
@@ -158,6 +166,7 @@ class MeshStore(Directory):
         identity: Identity | None = None,
         holder: str = "dunes",
         replace_it: bool = False,
+        beside: Beside | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> Self:
         """Make a mesh, and open it for writing.
@@ -170,6 +179,7 @@ class MeshStore(Directory):
             identity: this place's keys; default: loaded, or made if there are none.
             holder: the command, for whoever finds the mesh in use.
             replace_it: put this state in the place of what is there by that name.
+            beside: groups, labels, and what is known of nodes.
             clock: for ages and records.
 
         Raises:
@@ -196,6 +206,7 @@ class MeshStore(Directory):
                     clock=clock,
                     replace_it=replace_it,
                     above=mark.generation if mark else 0,
+                    beside=beside,
                 )
                 _mark_of(network, state).write(path)
             except BaseException:
@@ -342,10 +353,18 @@ class MeshStore(Directory):
             self._mark = mark
             mark.write(self.mark_path)
 
-    def move_away(self) -> None:
-        """Note that another gateway has this mesh from now on; opening it is refused then."""
+    def move_away(self, *, back: bool = False) -> None:
+        """Note that another gateway has this mesh from now on; opening it is refused then.
+
+        Args:
+            back: take that back, as the other gateway never got it.
+        """
         with self._writing() as connection:
-            self._update(connection, moved_us=self.clock.unix_us())
+            self._update(connection, moved_us=None if back else self.clock.unix_us())
+
+    def own_device_key(self) -> bytes:
+        """Give the device key that our own node has in a Configuration Database."""
+        return self._scribe().sealer.own_device_key(self.uuid)
 
     # ---------------------------------------------------------------- what people add
 
@@ -380,10 +399,9 @@ class MeshStore(Directory):
 
     def set_group(self, address: int, name: str, parent: int = 0) -> None:
         """Name a group."""
-        row = {"network_id": self.network.id, "address": address, "name": name, "parent": parent}
         with self._writing() as connection:
             self._update(connection)
-            rows.upsert(connection, tables.group, [row])
+            rows.save_groups(connection, self.network.id, [Group(address, name, parent)], ())
 
     def set_label(self, uuid: bytes, address: int, name: str) -> None:
         """Name a virtual address.
@@ -393,10 +411,9 @@ class MeshStore(Directory):
             address: `toolbox.virtual_address` of it.
             name: for people.
         """
-        row = {"network_id": self.network.id, "uuid": uuid, "address": address, "name": name}
         with self._writing() as connection:
             self._update(connection)
-            rows.upsert(connection, tables.label, [row])
+            rows.save_groups(connection, self.network.id, (), [Label(uuid, address, name)])
 
     # ---------------------------------------------------------------- parts
 

@@ -1,5 +1,6 @@
 """The state of a mesh in the database: what goes in comes out, and only its writer writes."""
 
+import os
 import shutil
 import threading
 from dataclasses import replace
@@ -77,7 +78,7 @@ def test_what_was_made_is_read_back(opened):
 @given(states.STATES)
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_state_comes_back_as_it_was(opened, state):
-    store = opened(state, replace_it=True)
+    store = opened(state, replace_it=True, uuid=os.urandom(16))
     try:
         assert state == store.load()
     finally:
@@ -97,7 +98,7 @@ CHANGES = st.one_of(
 @given(states.STATES, st.lists(st.lists(CHANGES, min_size=1, max_size=4), max_size=4))
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_changes_do_to_the_database_what_they_do_to_the_state(opened, state, batches):
-    store = opened(state, replace_it=True)
+    store = opened(state, replace_it=True, uuid=os.urandom(16))
     try:
         highest = state.stack.seq
         for ticket, batch in enumerate(batches, 1):

@@ -1,0 +1,289 @@
+"""Write a mesh as a Configuration Database: the format that phone apps exchange. Pure.
+
+It lets another provisioner control the mesh. It holds NetKeys, AppKeys and (unless they are
+left out) device keys in clear, and neither SEQ nor IV index: whoever reads it takes an address
+of its own and learns the IV index from a beacon, as `dunes.gateway.cdbread` does.
+
+Source: Mesh Configuration Database Profile 1.0.1. Numbers that are addresses or identifiers
+are hexadecimal texts in capitals; `count` counts transmissions, where configuration messages
+count retransmissions; intervals are in milliseconds.
+"""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from dunes.clock import US_PER_S, rfc3339
+from dunes.errors import PeerError
+from dunes.gateway.mark import Ranges, merged, without
+from dunes.gateway.naming import default_name
+from dunes.gateway.wholestate import About, WholeMesh
+from dunes.mesh.control import Feature
+from dunes.mesh.keys import AppKeyRecord, NetKeyRecord
+from dunes.mesh.managerstate import KnownNode, NodeGone, Progress
+from dunes.mesh.models.composition import Composition
+
+JSON_SCHEMA = "http://json-schema.org/draft-04/schema#"
+SCHEMA_ID = "https://www.bluetooth.com/specifications/specs/mesh-cdb-1-0-1-schema.json#"
+VERSION = "1.0.1"
+NOT_SUPPORTED = 2
+"""State of a feature that a node cannot do at all; 0 is off, 1 is on."""
+FEATURES = {
+    "relay": Feature.RELAY,
+    "proxy": Feature.PROXY,
+    "friend": Feature.FRIEND,
+    "lowPower": Feature.LOW_POWER,
+}
+GROUPS: Ranges = ((0xC000, 0xFEFF),)
+SCENES: Ranges = ((0x0001, 0xFFFF),)
+KEPT = (
+    "security",
+    "defaultTTL",
+    "features",
+    "secureNetworkBeacon",
+    "networkTransmit",
+    "relayRetransmit",
+    "netKeys",
+    "appKeys",
+    "heartbeatPub",
+    "heartbeatSub",
+)
+"""Members of a node that are kept as they were configured or imported."""
+PROVISIONER = "provisioner"
+"""Among a node's settings: it is another provisioner, with these ranges."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioner:
+    """Who we are in a Configuration Database.
+
+    Attributes:
+        name: for people.
+        uuid: 16 bytes; that of our own node too.
+        device_key: our own node's, 16 bytes; nobody needs it, the format does.
+    """
+
+    name: str
+    uuid: bytes
+    device_key: bytes = field(repr=False)
+
+
+def head(mesh: uuid.UUID, name: str, timestamp: str, *, partial: bool) -> dict[str, Any]:
+    """Give the first members of any Configuration Database."""
+    return {
+        "$schema": JSON_SCHEMA,
+        "id": SCHEMA_ID,
+        "version": VERSION,
+        "meshUUID": str(mesh).upper(),
+        "meshName": name,
+        "timestamp": timestamp,
+        "partial": partial,
+    }
+
+
+def address_text(address: int) -> str:
+    """Write an address or another number of 16 bits."""
+    return f"{address:04X}"
+
+
+def uuid_text(value: bytes) -> str:
+    """Write a UUID."""
+    return str(uuid.UUID(bytes=value)).upper()
+
+
+def range_texts(ranges: Iterable[tuple[int, int]], low: str, high: str) -> list[dict[str, str]]:
+    """Write ranges; `low` and `high` name their ends."""
+    return [{low: address_text(first), high: address_text(last)} for first, last in ranges]
+
+
+def write_cdb(whole: WholeMesh, own: Provisioner, *, device_keys: bool = True) -> dict[str, Any]:
+    """Give the database as JSON members.
+
+    Args:
+        whole: the mesh.
+        own: this gateway.
+        device_keys: without them the export is `partial`: its reader can command nodes and
+            hear them, not configure them.
+    """
+    timestamp = rfc3339(whole.written_us // US_PER_S * US_PER_S)
+    members = head(uuid.UUID(bytes=whole.uuid), whole.mesh_id, timestamp, partial=not device_keys)
+    keys = whole.state.stack.keys
+    others = [
+        each.settings[PROVISIONER] | {"UUID": uuid_text(node.uuid)}
+        for node in whole.state.nodes
+        if PROVISIONER in (each := whole.about.get(node.unicast, About())).settings
+    ]
+    nodes = [_own_node(whole, own, device_keys=device_keys)]
+    nodes += [
+        _node(node, whole.about.get(node.unicast, About()), device_keys=device_keys)
+        for node in whole.state.nodes
+    ]
+    return members | {
+        "netKeys": [_net(net, timestamp) for net in keys.nets],
+        "appKeys": [_app(app) for app in keys.apps],
+        "provisioners": [_own_provisioner(whole, own, others), *others],
+        "nodes": nodes,
+        "groups": [
+            *(
+                {
+                    "name": each.name,
+                    "address": address_text(each.address),
+                    "parentAddress": address_text(each.parent),
+                }
+                for each in whole.groups
+            ),
+            *(
+                {
+                    "name": each.name,
+                    "address": each.uuid.hex().upper(),
+                    "parentAddress": address_text(0),
+                }
+                for each in whole.labels
+            ),
+        ],
+        "scenes": [],
+        "networkExclusions": _exclusions(whole.state.gone),
+    }
+
+
+def _key(record: NetKeyRecord | AppKeyRecord) -> dict[str, str]:
+    """During a refresh `key` is the new value, and `oldKey` the one before."""
+    if record.new_key is None:
+        return {"key": record.key.hex().upper()}
+    return {"key": record.new_key.hex().upper(), "oldKey": record.key.hex().upper()}
+
+
+def _net(net: NetKeyRecord, timestamp: str) -> dict[str, Any]:
+    # devices are let in without out-of-band authentication unless somebody asked for it
+    return {
+        "name": "Primary network key" if net.index == 0 else f"Network key {net.index}",
+        "index": net.index,
+        "phase": int(net.phase),
+        **_key(net),
+        "minSecurity": "insecure",
+        "timestamp": timestamp,
+    }
+
+
+def _app(app: AppKeyRecord) -> dict[str, Any]:
+    name = f"Application key {app.index}"
+    return {"name": name, "index": app.index, "boundNetKey": app.net_index, **_key(app)}
+
+
+def _own_provisioner(
+    whole: WholeMesh, own: Provisioner, others: list[dict[str, Any]]
+) -> dict[str, Any]:
+    state = whole.state
+    mine = merged([(state.unicast, state.unicast), (state.low, state.high)])
+
+    def left(all_: Ranges, name: str, low: str, high: str) -> Ranges:
+        taken = [
+            (int(each[low], 16), int(each[high], 16))
+            for other in others
+            for each in other.get(name, [])
+        ]
+        return without(all_, taken)
+
+    groups = left(GROUPS, "allocatedGroupRange", "lowAddress", "highAddress")
+    scenes = left(SCENES, "allocatedSceneRange", "firstScene", "lastScene")
+    return {
+        "provisionerName": own.name,
+        "UUID": uuid_text(own.uuid),
+        "allocatedUnicastRange": range_texts(mine, "lowAddress", "highAddress"),
+        "allocatedGroupRange": range_texts(groups, "lowAddress", "highAddress"),
+        "allocatedSceneRange": range_texts(scenes, "firstScene", "lastScene"),
+    }
+
+
+def _own_node(whole: WholeMesh, own: Provisioner, *, device_keys: bool) -> dict[str, Any]:
+    keys = whole.state.stack.keys
+    # Configuration Client: that is all that others may know of us
+    models = [{"modelId": "0001", "bind": [], "subscribe": []}]
+    return {
+        "UUID": uuid_text(own.uuid),
+        "name": own.name,
+        "unicastAddress": address_text(whole.state.unicast),
+        **({"deviceKey": own.device_key.hex().upper()} if device_keys else {}),
+        "security": "secure",
+        "configComplete": True,
+        "excluded": False,
+        "netKeys": [{"index": net.index, "updated": bool(net.phase)} for net in keys.nets],
+        "appKeys": [{"index": app.index, "updated": app.new_key is not None} for app in keys.apps],
+        "elements": [{"index": 0, "name": own.name, "location": "0000", "models": models}],
+    }
+
+
+def _node(node: KnownNode, about: About, *, device_keys: bool) -> dict[str, Any]:
+    kept = {name: about.settings[name] for name in KEPT if name in about.settings}
+    defaults: dict[str, Any] = {
+        "security": "insecure",
+        "netKeys": [{"index": node.net_index, "updated": False}],
+        "appKeys": [],
+    }
+    page = composition_of(node)
+    made: dict[str, Any] = {}
+    if page is not None:
+        numbers = {"cid": page.cid, "pid": page.pid, "vid": page.vid, "crpl": page.crpl}
+        made = {name: address_text(number) for name, number in numbers.items()}
+        cannot = [name for name, bit in FEATURES.items() if not page.features & bit]
+        known = kept.pop("features", {})
+        features = {name: known[name] for name in FEATURES if name in known}
+        features |= dict.fromkeys(cannot, NOT_SUPPORTED)
+        made["features"] = features
+    return {
+        "UUID": uuid_text(node.uuid),
+        "name": node.name or default_name(node.unicast),
+        "unicastAddress": address_text(node.unicast),
+        **({"deviceKey": node.device_key.hex().upper()} if device_keys else {}),
+        "configComplete": node.progress is Progress.CONFIGURED,
+        "excluded": False,
+        **made,
+        **(defaults | kept),
+        "elements": _elements(node, page, about.settings.get("elements", [])),
+    }
+
+
+def composition_of(node: KnownNode) -> Composition | None:
+    """Read the composition that is kept of a node; None if there is none to read."""
+    try:
+        return Composition.decode(node.composition) if node.composition else None
+    except PeerError:
+        return None
+
+
+def _elements(
+    node: KnownNode, page: Composition | None, configured: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    known = {each["index"]: each for each in configured}
+    elements = []
+    for index in range(node.elements):
+        given = known.get(index, {})
+        models = {model["modelId"]: model for model in given.get("models", [])}
+        location = given.get("location", "0000")
+        if page is not None and index < len(page.elements):
+            location = address_text(page.elements[index].location)
+            for model in page.elements[index].models:
+                models.setdefault(str(model), {"modelId": str(model)})
+        empty: dict[str, Any] = {"bind": [], "subscribe": []}
+        elements.append(
+            {
+                "index": index,
+                "name": given.get("name", f"Element {index}"),
+                "location": location,
+                "models": [empty | model for model in models.values()],
+            }
+        )
+    return elements
+
+
+def _exclusions(gone: Iterable[NodeGone]) -> list[dict[str, Any]]:
+    addresses: dict[int, set[int]] = {}
+    for each in gone:
+        if each.iv_index >= 0:
+            left = range(each.unicast, each.unicast + each.elements)
+            addresses.setdefault(each.iv_index, set()).update(left)
+    return [
+        {"ivIndex": index, "addresses": [address_text(each) for each in sorted(found)]}
+        for index, found in sorted(addresses.items())
+    ]
