@@ -170,7 +170,11 @@ def describe(paths: Paths, document: Document | None = None, **more: Any) -> Pol
 
 
 def _scope_row(scope: Scope, origin: str) -> ScopeRow:
-    return ScopeRow(*(getattr(scope, name) for name in Scope.__slots__), origin)
+    return ScopeRow(
+        scope.name, scope.about, scope.actions, scope.tables, scope.devices,
+        scope.destinations, scope.min_standing, scope.assurance, scope.fresh_s, scope.tokenize,
+        origin,
+    )
 
 
 def _rule_row(rule: Rule, origin: str) -> RuleRow:

@@ -87,6 +87,7 @@ class Appender:
         table: folded name of the table.
         signer: the gateway's key; None leaves lane heads unsigned.
         make_sealer: makes the sealer of a stream; None leaves frames in clear.
+        rewrite: changes a reading before it is stored, e.g. puts tokens in people's place.
         limits: when a group is due.
         random: gives that many fresh random bytes.
         on_state: told when `state` changes, with a sentence for people.
@@ -99,6 +100,7 @@ class Appender:
         *,
         signer: Signer | None = None,
         make_sealer: SealerFactory | None = None,
+        rewrite: Callable[[Reading], Reading] | None = None,
         limits: Limits = LIMITS,
         random: Callable[[int], bytes] = os.urandom,
         on_state: Callable[[State, str], None] | None = None,
@@ -108,7 +110,7 @@ class Appender:
         self.totals = Totals()
         self._signer = signer
         self._committer = Committer(buffer, table, make_sealer, random)
-        self._on_state = on_state
+        self._on_state, self._rewrite = on_state, rewrite
         self._group = Group(limits)
         self._also: Callable[[Connection], None] | None = None
         self._now_s = buffer.clock.monotonic_s
@@ -128,10 +130,14 @@ class Appender:
 
     def add(self, reading: Reading) -> None:
         """Take a reading into the group; it is not safe before a commit."""
+        if self._rewrite is not None:
+            reading = self._rewrite(reading)
         self._group.add(reading, self._now_s())
 
     def extend(self, readings: Iterable[Reading]) -> None:
         """Take readings into the group."""
+        if self._rewrite is not None:
+            readings = map(self._rewrite, readings)
         self._group.extend(readings, self._now_s())
 
     def next_due_s(self) -> float | None:

@@ -68,7 +68,7 @@ def ingest(
         open_buffer(settings, gateway) as buffer,
         _source(settings, buffer, folded, file, stop, follow=follow) as source,
     ):
-        appender = _appender(screen, buffer, folded, keys)
+        appender = _appender(screen, settings, buffer, folded, keys)
         report.signed = report.sealed = keys.identity is not None
         wanted = format_ if format_ != "auto" else FORMATS.get(Path(file).suffix.lower(), "auto")
         with screen.progress(f"ingest {folded}", _megabytes(source.size_bytes), "MB") as bar:
@@ -114,7 +114,10 @@ def _voice(screen: Screen, progress: Callable[[int], None]) -> "Voice":
     )
 
 
-def _appender(screen: Screen, buffer: "Buffer", table: str, keys: "Keyring") -> "Appender":
+def _appender(
+    screen: Screen, settings: "Settings", buffer: "Buffer", table: str, keys: "Keyring"
+) -> "Appender":
+    from dunes.authority.masking import mask_of
     from dunes.buffer.appender import Appender, State
 
     def on_state(state: "State", message: str) -> None:
@@ -125,6 +128,7 @@ def _appender(screen: Screen, buffer: "Buffer", table: str, keys: "Keyring") -> 
         table,
         signer=None if keys.identity is None else keys.identity.signing,
         make_sealer=keys.make_sealer,
+        rewrite=mask_of(settings.paths, table),
         on_state=on_state,
     )
 

@@ -37,16 +37,19 @@ def query(
     format_: Format = "table",
 ) -> int:
     """Read readings back, by device, kind, time and priority; the oldest first."""
+    from dunes.authority.masking import masked_name
     from dunes.buffer.keyring import Keyring
     from dunes.buffer.query import query as find
     from dunes.buffer.store import open_buffer
+    from dunes.model import table_name
     from dunes.readout import FORMATS, parse_query, show_readings
     from dunes.settings import load
 
     if format_ not in FORMATS:
         raise UsageError(f"no format {format_!r}", hint="--format table, json or csv")
+    settings = load()
     wanted = parse_query(
-        device=device,
+        device=masked_name(settings.paths, table_name(table), device),
         kind=kind,
         since=since,
         until=until,
@@ -55,7 +58,6 @@ def query(
         limit=limit,
         after=after,
     )
-    settings = load()
     keys = Keyring.load(settings)
     with open_buffer(settings, create=False) as buffer:
         answer = find(buffer, buffer.need_table(table), wanted, keys.opener_for(buffer))

@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from random import SystemRandom
 
+from dunes.authority.masking import mask_of
 from dunes.ble.opening import open_radio
 from dunes.ble.radio import Radio
 from dunes.buffer.appender import Appender, State
@@ -174,6 +175,7 @@ def _appender(
         table,
         signer=None if keys.identity is None else keys.identity.signing,
         make_sealer=keys.make_sealer,
+        rewrite=mask_of(settings.paths, table),
         on_state=on_state,
     )
     return buffer, appender

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from dunes.authority.masking import Reveal
 from dunes.buffer.keyring import Keyring
 from dunes.buffer.query import Query, query
 from dunes.buffer.store import Buffer, open_buffer
@@ -56,8 +57,9 @@ class GatewayView:
             return
         openers = Keyring.load(self.settings).opener_for(buffer)
         answer = query(buffer, self.table, Query(since_us=since_us), openers)
+        reveal = Reveal(self.settings.paths)
         for found in answer.readings:
-            yield found.reading
+            yield reveal(found.reading)
 
     def _open(self) -> Buffer | None:
         if self._buffer is None:

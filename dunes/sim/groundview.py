@@ -4,7 +4,7 @@ The judge's eyes: nothing here comes from the gateway, from a receipt or from an
 account of what was sent.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -29,21 +29,28 @@ class GroundView:
         buffer: its database.
         identity: its keys.
         table: the table that is looked at.
+        reveal: turns the gateway's tokens back to the names of those that measured.
     """
 
     data: Path
     buffer: Buffer
     identity: Identity
     table: str
+    reveal: Callable[[Reading], Reading] = lambda reading: reading
 
     @classmethod
-    def open(cls, data: Path, table: str) -> Self:
+    def open(
+        cls,
+        data: Path,
+        table: str,
+        reveal: Callable[[Reading], Reading] = lambda reading: reading,
+    ) -> Self:
         """Look at a data directory.
 
         Raises:
             NotFound: no ground station has its data there.
         """
-        return cls(data, ground_buffer(data), station_identity(data), table)
+        return cls(data, ground_buffer(data), station_identity(data), table, reveal)
 
     def close(self) -> None:
         """Close the database."""
@@ -69,7 +76,7 @@ class GroundView:
             self.buffer, self.table, Query(since_us=since_us, priority=priority), self._opener_for
         )
         for found in answer.readings:
-            yield found.reading
+            yield self.reveal(found.reading)
         if answer.unreadable:
             place, why = answer.problems[0]
             raise DataError(

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from dunes.authority.masking import Reveal
 from dunes.clock import SYSTEM_CLOCK, US_PER_S
 from dunes.crypto.identity import load_identity
 from dunes.errors import ConfigError, DunesError, NotFound, Unavailable
@@ -152,7 +153,9 @@ class SkyTrial:
             self.plan.destination,
             self.site.telemetry[self.plan.table],
         )
-        self._ground = GroundView.open(Path(self.site.ground_data), self.plan.table)
+        self._ground = GroundView.open(
+            Path(self.site.ground_data), self.plan.table, Reveal(self.settings.paths)
+        )
 
     def run(self) -> OutageReport:
         """Rehearse; Ctrl-C ends it early, restores the sky and gives what is so far.
