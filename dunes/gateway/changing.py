@@ -295,6 +295,8 @@ async def remove(gateway: Gateway, args: dict[str, Any]) -> MeshRemoveReport:
             )
     gateway.manager.forget_node(node.unicast)
     await gateway.runner.flush()
+    if reset != "not confirmed":
+        gateway.proxies.renew()
     if exclude:
         done = await refresh_keys(gateway, {"skip": bool(args.get("force"))})
         if done.holding:

@@ -37,6 +37,8 @@ class Carrier:
     on_crash: Callable[[BaseException], None]
     room: asyncio.Event
     """Set while there is room for what comes."""
+    values: int = 0
+    """How many came."""
     _writes: asyncio.Queue[bytes] = field(default_factory=lambda: asyncio.Queue(WRITES_MAX))
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -82,7 +84,9 @@ class Carrier:
             while True:
                 for _ in range(READS_AT_ONCE):
                     await self.room.wait()
-                    self.on_value(self.number, await self.link.receive())
+                    value = await self.link.receive()
+                    self.values += 1
+                    self.on_value(self.number, value)
                 await asyncio.sleep(0)
         except RadioLost as error:
             self._lost(error.message)

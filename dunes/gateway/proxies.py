@@ -18,6 +18,8 @@ CHOICE_S = 0.3
 AVOID_S = 10.0
 """A proxy that failed is left alone for that long, if there are others."""
 PAUSE_S = 0.5
+QUIET_S, ANSWER_S = 20.0, 6.0
+"""A proxy that said nothing for that long is asked whether it lives, and has that long."""
 QUIET_DBM = -127
 
 
@@ -41,6 +43,7 @@ class Proxies:
     _users: int = 0
     _task: asyncio.Task[None] | None = None
     _up: asyncio.Event = field(default_factory=asyncio.Event)
+    _again: asyncio.Event = field(default_factory=asyncio.Event)
     _avoid: dict[str, float] = field(default_factory=dict)
 
     @asynccontextmanager
@@ -83,6 +86,11 @@ class Proxies:
         if task.done() and not task.cancelled():
             await task
 
+    def renew(self) -> None:
+        """Hang up, and look for a proxy anew: this one may have left the network."""
+        self._avoid[self.address] = asyncio.get_running_loop().time() + AVOID_S
+        self._again.set()
+
     async def failed(self) -> None:
         """Wait until no proxy can be looked for any more; raises why. Call within `kept`."""
         if self._task is not None:
@@ -106,11 +114,21 @@ class Proxies:
             await self.runner.proxy(number)
             self.address = found.address
             self._up.set()
+            self._again.clear()
+            watch = asyncio.create_task(
+                self.runner.watch(number, quiet_s=QUIET_S, answer_s=ANSWER_S)
+            )
+            again = asyncio.create_task(self._again.wait())
             try:
-                await self.runner.lost(number)
+                await asyncio.wait({watch, again}, return_when=asyncio.FIRST_COMPLETED)
+                if watch.done():
+                    await watch
             finally:
                 self._up.clear()
                 self.address = ""
+                watch.cancel()
+                again.cancel()
+                await asyncio.gather(watch, again, return_exceptions=True)
         self.runner.note(f"proxy {found.address} is lost; looking for another")
 
     async def _look(self) -> Advertisement | None:

@@ -198,6 +198,32 @@ class Runner:
             await self._waiting.lost.setdefault(number, asyncio.Event()).wait()
         self.check()
 
+    async def watch(self, number: int, *, quiet_s: float, answer_s: float) -> None:
+        """Use a proxy's link until it is gone, or the proxy says nothing any more.
+
+        Args:
+            number: the link.
+            quiet_s: a proxy that was silent for so long is asked for a sign of life.
+            answer_s: how long it has for that.
+
+        Raises:
+            RadioLost: it gave none.
+        """
+        carrier, waits = self._carrier(number), quiet_s
+        before, asked = carrier.values, False
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(waits):
+                    return await self.lost(number)
+            if carrier.values != before:
+                before, asked, waits = carrier.values, False, quiet_s
+            elif asked:
+                raise RadioLost(f"the proxy at {carrier.link.address} says nothing any more")
+            else:
+                self.manager.proxies.probe(number)
+                self._kick.set()
+                asked, waits = True, answer_s
+
     async def over(self, number: int, work: Coroutine[Any, Any, T]) -> T:
         """Do what rests on a proxy's link.
 

@@ -119,6 +119,10 @@ class ProxyClient:
         timers = (each.filter_due_s for each in self.links.values() if not each.ready)
         return min((due_s for due_s in timers if due_s != NEVER_S), default=None)
 
+    def probe(self, link: int) -> None:
+        """Set a proxy's filter once more: whoever lives answers."""
+        self._send_filter(link)
+
     def route(self, sealed: SealedPdu) -> list[Outgoing]:
         """Give a sealed PDU to the links that lead to its destination."""
         if sealed.link is not None:
@@ -147,10 +151,13 @@ class ProxyClient:
             return
         proxy.filter_tries += 1
         proxy.filter_due_s = now_s + FILTER_RETRY_S
+        self._send_filter(link)
+        self._look_online()
+
+    def _send_filter(self, link: int) -> None:
         net_index = next(iter(self.stack.keys.subnets))
         message = SetFilterType(FilterType.REJECT).encode()
         self.stack.outbox.send_proxy(link, message, net_index=net_index)
-        self._look_online()
 
     def _look_online(self) -> None:
         self.stack.outbox.offline = not any(each.usable for each in self.links.values())
