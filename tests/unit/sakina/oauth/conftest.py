@@ -46,13 +46,14 @@ class ScriptedIssuer:
     A list gives its answers one after the other; the last one stays.
     """
 
-    def __init__(self, context=None):
+    def __init__(self, context=None, host="127.0.0.1"):
         self.answers, self.received = {}, []
         self.key = SigningKey.generate()
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # head and body in one packet: no delayed acknowledgement
 
             def handle_one(self):
                 size = int(self.headers.get("content-length", 0))
@@ -80,14 +81,14 @@ class ScriptedIssuer:
             def log_message(self, *_):
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = ThreadingHTTPServer((host, 0), Handler)
         self.server.daemon_threads = True
         self.server.block_on_close = False
         scheme = "http"
         if context is not None:
             scheme = "https"
             self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        self.url = f"{scheme}://127.0.0.1:{self.server.server_address[1]}"
+        self.url = f"{scheme}://{host}:{self.server.server_address[1]}"
         self.thread = threading.Thread(
             target=self.server.serve_forever, kwargs={"poll_interval": 0.02}
         )
@@ -136,8 +137,8 @@ def issuer():
 def make_issuer():
     running = []
 
-    def make(context=None):
-        running.append(ScriptedIssuer(context))
+    def make(context=None, host="127.0.0.1"):
+        running.append(ScriptedIssuer(context, host))
         return running[-1]
 
     yield make
