@@ -7,5 +7,6 @@ From the outside in:
     bluez bluezlink       BlueZ through bleak; `bluezbus`: what bleak does not tell
     hci hcilink           any controller that speaks HCI, through Bumble's host
     attempts hearing      connecting takes several tries; one scan for all who listen
-    advert mailbox        what nodes advertise; what came in and was not read yet
+    advert gatt           what nodes advertise; which of their characteristics matter
+    mailbox undisturbed   what came in and was not read yet; tidying up in spite of cancellation
 """

@@ -22,16 +22,16 @@ from typing import Any
 from dunes.ble.advert import advertisement
 from dunes.ble.attempts import keep_trying
 from dunes.ble.bluezbus import DOCTOR, Adapter, BluezBus, bus_error, open_bus
-from dunes.ble.bluezlink import BASE_UUID, BluezLink
+from dunes.ble.bluezlink import BluezLink
 from dunes.ble.errors import NoRadio, NotHeard, RadioLost, ServiceMissing
 from dunes.ble.hearing import Hearing
-from dunes.ble.radio import Advertisement, Service
+from dunes.ble.radio import Advertisement, Service, uuid_text
 from dunes.errors import DunesError
 
 LINKS_MAX = 4
 """Measured best: 12 nodes took 30 s one by one and 11 s with four links."""
 RSSI_UNKNOWN = -127
-UUIDS = {BASE_UUID.format(service.value): service.value for service in Service}
+UUIDS = {uuid_text(each.value): each.value for each in (Service.PROVISIONING, Service.PROXY)}
 KNOWN_MAX = 4096
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from dunes.ble.bluezbus import bus_error
 from dunes.ble.errors import NotHeard, RadioLost, ServiceMissing
-from dunes.ble.hcilink import ATTRIBUTE_BYTES_MAX, IN_OUT, WAITING_MAX
+from dunes.ble.gatt import ATTRIBUTE_BYTES_MAX, IN_OUT, WAITING_MAX, service_name
 from dunes.ble.mailbox import Mailbox
-from dunes.ble.radio import Service
+from dunes.ble.radio import Service, uuid_text
 from dunes.ble.undisturbed import undisturbed
 from dunes.errors import DunesError
 
@@ -18,7 +18,6 @@ SUBSCRIBE_S = 6.0
 SEND_S = 10.0
 HANG_UP_S = 12.0
 """BlueZ takes 2.0 to 2.4 s; bleak itself waits 10 s."""
-BASE_UUID = "0000{:04x}-0000-1000-8000-00805f9b34fb"
 
 
 class BluezLink:
@@ -85,17 +84,17 @@ class BluezLink:
             raise
 
     async def _subscribe(self, service: Service) -> None:
-        name = f"0x{service.value:04X}"
-        entrance, exit_ = (BASE_UUID.format(number) for number in IN_OUT[service])
-        wanted = BASE_UUID.format(service.value)
+        name = service_name(service)
+        entrance, exit_ = (uuid_text(number) for number in IN_OUT[service])
+        wanted = uuid_text(service.value)
         found = [each for each in self._client.services if each.uuid == wanted]
         if not found:
-            raise ServiceMissing(f"it has no service {name}")
+            raise ServiceMissing(f"it has no {name}")
         by_uuid = {each.uuid: each for each in found[0].characteristics}
         if entrance not in by_uuid or exit_ not in by_uuid:
-            raise ServiceMissing(f"its service {name} lacks a characteristic")
+            raise ServiceMissing(f"its {name} lacks a characteristic")
         if not {"notify", "indicate"}.intersection(by_uuid[exit_].properties):
-            raise ServiceMissing(f"its service {name} cannot be subscribed to")
+            raise ServiceMissing(f"its {name} cannot be subscribed to")
         await self._client.start_notify(by_uuid[exit_], self._on_value)
         self._entrance = by_uuid[entrance]
         self.room_bytes = min(self._entrance.max_write_without_response_size, ATTRIBUTE_BYTES_MAX)

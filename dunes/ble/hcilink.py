@@ -16,23 +16,14 @@ from typing import Any
 
 from dunes.ble.attempts import SETUP_S
 from dunes.ble.errors import RadioLost, ServiceMissing
+from dunes.ble.gatt import ATTRIBUTE_BYTES_MAX, IN_OUT, WAITING_MAX, service_name
 from dunes.ble.mailbox import Mailbox
 from dunes.ble.radio import Service, uuid_text
 from dunes.ble.undisturbed import undisturbed
 
 ATT_MTU = 517
 """What we ask for: room for an attribute of 512 octets."""
-ATTRIBUTE_BYTES_MAX = 512
-"""Core Specification, Vol 3, Part F, 3.2.9."""
 WRITE_HEADER_BYTES = 3
-IN_OUT = {
-    Service.PROVISIONING: (0x2ADB, 0x2ADC),
-    Service.PROXY: (0x2ADD, 0x2ADE),
-    Service.SMP: (0xDA2E7828FBCE4E01AE9E261174997C48,) * 2,
-}
-"""The characteristics that are written and that notify (Mesh Protocol 1.1, 7.1.3 and 7.2.3)."""
-WAITING_MAX = 1024
-"""Notified values that nobody read: more is a peer that floods us."""
 QUEUED_MAX = 16
 """Writes that the controller has not taken yet; `send` waits beyond."""
 HANG_UP_S = 3.0
@@ -95,21 +86,21 @@ class HciLink:
 
         peer = Peer(self._connection)
         entrance, exit_ = (_uuid(number) for number in IN_OUT[service])
-        name = f"0x{service.value:04X}"
+        name = service_name(service)
         try:
             with contextlib.suppress(ATT_Error):  # it knows no such request: 23 it is
                 await peer.request_mtu(ATT_MTU)
             found = list(await peer.discover_service(_uuid(service.value)))
             if not found:
-                raise ServiceMissing(f"it has no service {name}")
+                raise ServiceMissing(f"it has no {name}")
             await found[0].discover_characteristics()
             ways_in = found[0].get_characteristics_by_uuid(entrance)
             ways_out = found[0].get_characteristics_by_uuid(exit_)
             if not ways_in or not ways_out:
-                raise ServiceMissing(f"its service {name} lacks a characteristic")
+                raise ServiceMissing(f"its {name} lacks a characteristic")
             await ways_out[0].discover_descriptors()
             if not ways_out[0].get_descriptor(GATT_CLIENT_CHARACTERISTIC_CONFIGURATION_DESCRIPTOR):
-                raise ServiceMissing(f"its service {name} cannot be subscribed to")
+                raise ServiceMissing(f"its {name} cannot be subscribed to")
             await ways_out[0].subscribe(self._on_value)
         except BaseBumbleError as e:
             raise RadioLost(f"GATT set-up failed: {type(e).__name__}: {e}"[:200]) from e

@@ -1,10 +1,15 @@
-"""The radio: an adapter, and the D-Bus service (BlueZ) through which it is used."""
+"""The radio that the mesh would use: an adapter of BlueZ with its D-Bus, or an HCI controller."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dunes.doctor.check import Given, Result
+
+if TYPE_CHECKING:
+    from dunes.ble.bluezbus import Adapter
+    from dunes.ble.opening import Choice
 
 SYSFS = Path("/sys/class")
 BUS_SOCKET = "/run/dbus/system_bus_socket"
@@ -13,18 +18,82 @@ ANSWER_S = 3.0
 
 
 def adapter(given: Given, *, sysfs: Path = SYSFS) -> Result:
-    """Say whether a Bluetooth controller is attached and may send."""
-    del given
-    folder = sysfs / "bluetooth"
+    """Say whether the radio that is chosen is there, switched on, and may send."""
+    from dunes.ble.bluez import choose_adapter
+    from dunes.ble.errors import NoRadio
+
+    choice = _choice(given)
+    if choice.spec.kind == "hci":
+        return _controller(choice)
+    blocked = [_read(kind.parent / "name") for kind in _blocked(sysfs / "rfkill")]
+    if blocked:
+        return Result("fail", f"{', '.join(blocked)} is blocked", "rfkill unblock bluetooth")
+    known = _ask_adapters(given) if _has_bus(given) else None
+    if known:
+        try:
+            used = choose_adapter(known, choice.spec.target)
+        except NoRadio as e:
+            return Result("fail", e.message, e.hint or "")
+        return Result("ok", f"{used}, switched on")
+    return _attached(sysfs / "bluetooth", choice.spec.target)
+
+
+def _attached(folder: Path, wanted: str) -> Result:
+    """Say what the kernel has, where BlueZ cannot be asked."""
     names = sorted(path.name for path in folder.glob("hci*") if ":" not in path.name)
+    if wanted and wanted not in names:
+        return Result("fail", f"there is no adapter {wanted}", f"ls {folder}")
     if not names:
         return Result(
             "warn", "no Bluetooth adapter is attached; only the mesh needs one", "lsusb; dmesg"
         )
-    blocked = [_read(kind.parent / "name") for kind in _blocked(sysfs / "rfkill")]
-    if blocked:
-        return Result("fail", f"{', '.join(blocked)} is blocked", "rfkill unblock bluetooth")
     return Result("ok", ", ".join(names))
+
+
+def _choice(given: Given) -> "Choice":
+    from dunes.ble.opening import choose_radio
+    from dunes.site import running_site
+
+    return choose_radio(None, given.settings, running_site(given.settings.paths))
+
+
+def _controller(choice: "Choice") -> Result:
+    """Look at an HCI controller from outside: opening it would take it from who uses it."""
+    if find_spec("bumble") is None:
+        return Result("fail", f"{choice.name} needs Bumble", "pip install 'dunes-mcp[hci]'")
+    scheme, _, rest = choice.spec.target.partition(":")
+    device = Path(rest.partition(",")[0])
+    if scheme == "serial" and not device.exists():
+        return Result("fail", f"there is no {device}", "ls -l /dev/serial/by-id")
+    if scheme == "serial" and not os.access(device, os.R_OK | os.W_OK):
+        return Result("fail", f"{device} is not ours to open", "usermod -aG dialout $USER")
+    return Result("ok", f"{choice.name}, by {choice.origin}; not opened")
+
+
+def _has_bus(given: Given) -> bool:
+    return BUS_VARIABLE in given.environ or Path(BUS_SOCKET).exists()
+
+
+def _ask_adapters(given: Given) -> "list[Adapter] | None":
+    """Ask BlueZ for its adapters; None: it cannot be asked, which is the other check's to say."""
+    import asyncio
+
+    from dunes.errors import DunesError
+
+    try:
+        return asyncio.run(asyncio.wait_for(_adapters(), min(ANSWER_S, given.limit_s)))
+    except (DunesError, TimeoutError):
+        return None
+
+
+async def _adapters() -> "list[Adapter] | None":
+    from dunes.ble.bluezbus import open_bus
+
+    bus = await open_bus()
+    try:
+        return await bus.adapters() if await bus.runs() else None
+    finally:
+        await bus.close()
 
 
 def _blocked(folder: Path) -> list[Path]:
@@ -44,8 +113,11 @@ def _read(path: Path) -> str:
 
 
 def dbus(given: Given) -> Result:
-    """Say whether the system bus answers, and whether BlueZ is on it."""
-    if BUS_VARIABLE not in given.environ and not Path(BUS_SOCKET).exists():
+    """Say whether the system bus answers, whether BlueZ is on it, and whether we may use it."""
+    choice = _choice(given)
+    if choice.spec.kind == "hci":
+        return Result("ok", f"not needed: the mesh uses {choice.name}")
+    if not _has_bus(given):
         return Result(
             "warn", f"no system bus ({BUS_SOCKET}); only the mesh needs it", "apt install bluez"
         )
@@ -56,34 +128,16 @@ def dbus(given: Given) -> Result:
         return asyncio.run(asyncio.wait_for(_ask_bus(), limit_s))
     except TimeoutError:
         return Result("fail", f"the system bus gave no answer in {limit_s:.3g} s")
-    except PermissionError:
-        return Result(
-            "fail", f"the system bus refuses user {os.geteuid()}", "a D-Bus policy for this user"
-        )
-    except Exception as e:  # noqa: BLE001 - whatever the bus library throws, the bus is unusable
-        return Result("fail", f"the system bus: {type(e).__name__}: {e}"[:300])
 
 
 async def _ask_bus() -> Result:
-    from dbus_fast import BusType, Message
-    from dbus_fast.aio import MessageBus
+    from dunes.ble.bluezbus import START, open_bus
 
-    bus = await MessageBus(bus_type=BusType.SYSTEM).connect()
+    bus = await open_bus()
     try:
-        owned: Any = await bus.call(
-            Message(
-                destination="org.freedesktop.DBus",
-                path="/org/freedesktop/DBus",
-                interface="org.freedesktop.DBus",
-                member="NameHasOwner",
-                signature="s",
-                body=["org.bluez"],
-            )
-        )
+        if not await bus.runs():
+            return Result("warn", "BlueZ does not run; only the mesh needs it", START)
+        await bus.adapters()  # raises where a policy forbids it
     finally:
-        bus.disconnect()
-    if owned is None or owned.body != [True]:
-        return Result(
-            "warn", "BlueZ does not run; only the mesh needs it", "systemctl start bluetooth"
-        )
+        await bus.close()
     return Result("ok", "the system bus answers, BlueZ is on it")

@@ -53,9 +53,9 @@ NOT_PURE = {"torgo/cli.py", "dunes/mu/log.py", "dunes/maml/settings.py"}
 
 FORBIDDEN = frozenset(
     {
-        "aiohttp", "alembic", "apsw", "asyncio", "bleak", "grpc", "httpx", "rich", "select",
-        "socket", "sqlalchemy", "sqlite3", "subprocess", "time", "typer", "urllib3",
-        "uvicorn",
+        "aiohttp", "alembic", "apsw", "asyncio", "bleak", "bumble", "dbus_fast", "grpc", "httpx",
+        "rich", "select", "socket", "sqlalchemy", "sqlite3", "subprocess", "time", "typer",
+        "urllib3", "uvicorn",
     }
 )  # fmt: skip
 
@@ -131,6 +131,16 @@ ROOMS = {
         "dunes.mesh",
         "dunes.gateway",
     },
+    "dunes.ble": {
+        "dunes.buffer",
+        "dunes.uplink",
+        "dunes.crypto",
+        "dunes.sim",
+        "dunes.mesh",
+        "dunes.gateway",
+        "dunes.console",
+    },
+    "dunes.mesh": {"dunes.ble", "dunes.gateway", "dunes.sim"},
     "dunes.starlink": {"dunes.buffer", "dunes.uplink", "dunes.crypto", "dunes.console"},
     "dunes.uplink": {"dunes.sim", "dunes.ble", "dunes.mesh", "dunes.console"},
     "dunes.crypto": {
@@ -159,6 +169,20 @@ ROOMS = {
         "dunes.crypto",
     },
 }
+
+
+RADIO_USERS = ("dunes.ble", "dunes.gateway", "dunes.commands", "dunes.doctor", "dunes.firmware")
+RADIO_WORDS = ("dunes.ble.radio", "dunes.ble.errors")
+"""What the simulated site may know: the nouns that it and the radios share."""
+
+
+def test_only_who_talks_to_nodes_uses_the_radio():
+    for name, path in SOURCES.items():
+        if name.startswith("dunes.") and not name.startswith(RADIO_USERS):
+            reached = {i for i in imported(path) if i.startswith("dunes.ble")}
+            if name.startswith("dunes.sim."):
+                reached = {i for i in reached if not i.startswith(RADIO_WORDS)}
+            assert set() == reached, name
 
 
 @pytest.mark.parametrize("room", sorted(ROOMS))

@@ -11,6 +11,7 @@ import contextlib
 import shutil
 import subprocess
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from dbus_fast import Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
@@ -43,10 +44,19 @@ ADAPTER, DEVICE = "org.bluez.Adapter1", "org.bluez.Device1"
 SERVICE, CHARACTERISTIC = "org.bluez.GattService1", "org.bluez.GattCharacteristic1"
 PROPERTIES = "org.freedesktop.DBus.Properties"
 OBJECTS = "org.freedesktop.DBus.ObjectManager"
-PARTS = {0x1827: (0x2ADB, 0x2ADC), 0x1828: (0x2ADD, 0x2ADE), 0x180A: ()}
+SMP = 0x8D53DC1D1DB74CD3868B8A527460AA84
+WRITE, NOTIFY = "write-without-response", "notify"
+PARTS = {
+    0x1827: {0x2ADB: [WRITE], 0x2ADC: [NOTIFY]},
+    0x1828: {0x2ADD: [WRITE], 0x2ADE: [NOTIFY]},
+    SMP: {0xDA2E7828FBCE4E01AE9E261174997C48: [WRITE, NOTIFY]},
+    0x180A: {},
+}
 
 
 def uuid(number):
+    if number > 0xFFFF:
+        return str(UUID(int=number))
     return f"{number:08x}-0000-1000-8000-00805f9b34fb"
 
 
@@ -335,16 +345,14 @@ class Bluetoothd:
                 "Device": Variant("o", peer.path),
             }
             self.added(at, **{SERVICE: values})
-            for part, flag in zip(
-                PARTS[number], ("write-without-response", "notify"), strict=False
-            ):
+            for part, flags in PARTS[number].items():
                 handle += 2
                 if part in peer.without:
                     continue
                 values = {
                     "UUID": Variant("s", uuid(part)),
                     "Service": Variant("o", at),
-                    "Flags": Variant("as", [flag]),
+                    "Flags": Variant("as", flags),
                 }
                 if peer.mtu is not None:  # BlueZ before 5.62 does not tell
                     values["MTU"] = Variant("q", peer.mtu)

@@ -11,9 +11,9 @@ LIMIT_S = 25
 def run():
     """Run a coroutine, and fail where it hangs."""
 
-    def runner(work):
+    def runner(work, limit_s=LIMIT_S):
         async def limited():
-            async with asyncio.timeout(LIMIT_S):
+            async with asyncio.timeout(limit_s):
                 return await work
 
         return asyncio.run(limited())

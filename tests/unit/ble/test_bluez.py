@@ -12,7 +12,7 @@ from dunes.ble.bluezbus import BUS_VARIABLE, open_bus
 from dunes.ble.errors import NoRadio, RadioDenied, RadioLost, ServiceMissing
 from dunes.ble.radio import Service
 
-from .bluezpeer import DENY, HAVE_DAEMON, Bluetoothd, Daemon, Peer
+from .bluezpeer import DENY, HAVE_DAEMON, SMP, Bluetoothd, Daemon, Peer
 
 pytestmark = pytest.mark.skipif(not HAVE_DAEMON, reason="needs dbus-daemon: apt install dbus")
 
@@ -285,7 +285,7 @@ def test_a_node_that_a_killed_process_left_connected_is_taken_over(run, bus):
 @pytest.mark.parametrize(
     ("made", "why"),
     [
-        ({"table": (0x1828,)}, "no service 0x1827"),
+        ({"table": (0x1828,)}, r"no mesh provisioning service \(0x1827\)"),
         ({"without": (0x2ADC,)}, "lacks a characteristic"),
     ],
 )
@@ -310,6 +310,19 @@ def test_an_old_table_of_services_is_dropped_and_read_anew(run, bus):
             link = await radio.connect(node.address, Service.PROXY, timeout_s=10)
             await link.send(b"anew")
             assert b"anew" == await link.receive()
+            await link.close()
+
+    run(story())
+
+
+def test_the_firmware_update_service_is_reached_too(run, bus):
+    async def story():
+        node = peer(said={0x1828: NETWORK_ID}, table=(0x1828, SMP), mtu=498)
+        async with radio_on(bus(), node) as (radio, _):
+            link = await radio.connect(node.address, Service.SMP, timeout_s=10)
+            assert 495 == link.room_bytes
+            await link.send(bytes(495))
+            assert bytes(495) == await link.receive()
             await link.close()
 
     run(story())

@@ -245,7 +245,7 @@ def test_the_other_service_at_the_same_address_is_found_after_the_swap(run):
 @pytest.mark.parametrize(
     ("offer", "why"),
     [
-        ({"service": 0x1828, "data": NETWORK_ID}, "no service 0x1827"),
+        ({"service": 0x1828, "data": NETWORK_ID}, r"no mesh provisioning service \(0x1827\)"),
         ({"service": 0x1827, "data": UNPROVISIONED, "without": (0x2ADC,)}, "lacks a charac"),
         ({"service": 0x1827, "data": UNPROVISIONED, "mute": True}, "cannot be subscribed to"),
     ],
