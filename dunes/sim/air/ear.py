@@ -2,7 +2,8 @@
 
 Each copy that is on the air reaches many nodes, and nearly all of them would decrypt it, see
 that they know it or that it is for others, and drop it. All of them with the same keys find
-the same, so it is found once. What a node has something to do with it decrypts by itself.
+the same, so it is found once; and whoever has heard a message needs no relayed copy of it.
+What a node has something to do with it decrypts by itself.
 """
 
 from dataclasses import dataclass, field
@@ -15,12 +16,33 @@ from dunes.mesh.node import Node
 KEPT_MAX = 4096
 NID_MASK = 0x7F
 
+Key = tuple[bytes, int, bytes]
+"""Octets, IV index and encryption key."""
+
 
 @dataclass(slots=True)
 class Ear:
-    """What was found of PDUs, by octets, IV index and key. Bounded."""
+    """What was found of PDUs, and who has heard which message. Bounded."""
 
-    _found: dict[tuple[bytes, int, bytes], NetworkPdu | None] = field(default_factory=dict)
+    _found: dict[Key, NetworkPdu | None] = field(default_factory=dict)
+    _heard: dict[tuple[int, int, int], set[str]] = field(default_factory=dict)
+
+    def heard(self, sender: Node, data: bytes) -> set[str]:
+        """Give the names of those that have heard a message, to be added to.
+
+        Args:
+            sender: of this copy; it has the key.
+            data: the network PDU, sealed.
+        """
+        pdu = self._open(sender, data)
+        if pdu is None:
+            return set()
+        message = (pdu.src, pdu.seq, pdu.iv_index)
+        if message not in self._heard:
+            self._heard[message] = set()
+            if len(self._heard) > KEPT_MAX:
+                del self._heard[next(iter(self._heard))]
+        return self._heard[message]
 
     def concerns(self, node: Node, data: bytes) -> bool:
         """Say whether a node has anything to do with a network PDU.
@@ -32,29 +54,28 @@ class Ear:
         stack = node.stack
         if stack is None or not data:
             return False
-        candidates = stack.keys.candidates(data[0] & NID_MASK)
-        if not candidates:
-            return False
-        if len(candidates) > 1:
+        if len(stack.keys.candidates(data[0] & NID_MASK)) > 1:
             return True  # keys in the middle of a refresh: let the node find out
-        key = (data, stack.iv.index, candidates[0].credentials.encryption_key)
-        if key in self._found:
-            pdu = self._found[key]
-        else:
-            pdu = self._open(node, data)
-            self._found[key] = pdu
-            if len(self._found) > KEPT_MAX:
-                del self._found[next(iter(self._found))]
+        pdu = self._open(node, data)
         if pdu is None or stack.has_seen(pdu):
             return False
         passes_on = node.config.config.relay == ON or bool(node.proxy.links)
         return passes_on or stack.is_for_us(pdu.dst)
 
-    @staticmethod
-    def _open(node: Node, data: bytes) -> NetworkPdu | None:
-        if node.stack is None:
+    def _open(self, node: Node, data: bytes) -> NetworkPdu | None:
+        """Decrypt a PDU as a node would, or remember what came of it."""
+        stack = node.stack
+        candidates = () if stack is None else stack.keys.candidates(data[0] & NID_MASK)
+        if stack is None or not candidates:
             return None
+        key = (data, stack.iv.index, candidates[0].credentials.encryption_key)
+        if key in self._found:
+            return self._found[key]
         try:
-            return decode_network(node.stack.keys, node.stack.iv.index, data)
+            pdu = decode_network(stack.keys, stack.iv.index, data)
         except PeerError:
-            return None
+            pdu = None
+        self._found[key] = pdu
+        if len(self._found) > KEPT_MAX:
+            del self._found[next(iter(self._found))]
+        return pdu

@@ -6,7 +6,7 @@ message cache would drop the others. Nothing collides.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from random import Random
 from typing import NamedTuple
@@ -15,6 +15,8 @@ from dunes.sim.air.pathloss import RadioSpec, arrival_chance, rssi_dbm
 
 CHANCE_MIN = 0.01
 """A neighbour that hears less is none."""
+CHANCE_SURE = 0.9999
+"""One that hears more hears everything."""
 GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 DELAY_MIN_S, DELAY_MAX_S = 0.002, 0.02
 """From the order to send to the first copy: random, as 3.4.6.2 of Mesh Protocol 1.1 asks."""
@@ -36,7 +38,7 @@ class Copy(NamedTuple):
     """
 
     after_s: float
-    receivers: tuple[str, ...]
+    receivers: set[str]
 
 
 @dataclass(slots=True)
@@ -52,6 +54,7 @@ class Field:
     chances: dict[str, dict[str, float]]
     rng: Random
     loss: float = 0.0
+    _sure: dict[str, set[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, places: Mapping[str, Place], spec: RadioSpec, rng: Random) -> "Field":
@@ -77,17 +80,30 @@ class Field:
             interval_s: between two of them.
         """
         rng, keep = self.rng, 1.0 - self.loss
-        copies: dict[int, list[str]] = {}
+        near = self._near(sender) if keep == 1.0 else set()
+        copies: dict[int, set[str]] = {0: set(near)}
         for name, chance in self.chances[sender].items():
+            if name in near:
+                continue
             for number in range(sends):
                 if rng.random() < chance * keep:
-                    copies.setdefault(number, []).append(name)
+                    copies.setdefault(number, set()).add(name)
                     break
         first_s = rng.uniform(DELAY_MIN_S, DELAY_MAX_S)
         return [
-            Copy(first_s + number * interval_s, tuple(names))
+            Copy(first_s + number * interval_s, names)
             for number, names in sorted(copies.items())
+            if names
         ]
+
+    def _near(self, sender: str) -> set[str]:
+        """Give those who are so near that no copy is lost."""
+        if sender not in self._sure:
+            found = {
+                name for name, chance in self.chances[sender].items() if chance >= CHANCE_SURE
+            }
+            self._sure[sender] = found
+        return self._sure[sender]
 
 
 def spread(names: list[str], radius_m: float, rng: Random) -> dict[str, Place]:

@@ -13,7 +13,7 @@ from bumble import hci
 
 from dunes.clock import SYSTEM_CLOCK, US_PER_S, Clock
 from dunes.errors import UsageError
-from dunes.mesh.links import AD_MESH_BEACON, Outgoing
+from dunes.mesh.links import AD_MESH_BEACON, AD_MESH_MESSAGE, Outgoing
 from dunes.mesh.models.generic_server import ActuatorSet
 from dunes.mesh.node import ModelEvent, Node, NodeEvent, NodeReset
 from dunes.mesh.nodestate import Description
@@ -222,12 +222,16 @@ class Fleet:
         """Carry a PDU to the neighbours of a node."""
         if out.data[0] == AD_MESH_BEACON and out.data[1] == BEACON_UNPROVISIONED:
             return  # no node of the site looks for new devices
+        message = out.data[0] == AD_MESH_MESSAGE
+        heard = self.ear.heard(node.node, out.data[1:]) if message else set()
         loop = asyncio.get_running_loop()
         for copy in self.heard.cast(node.name, out.sends, out.interval_s):
-            loop.call_later(copy.after_s, self._deliver, copy.receivers, out.data)
+            loop.call_later(copy.after_s, self._deliver, copy.receivers, out.data, heard)
 
-    def _deliver(self, receivers: tuple[str, ...], data: bytes) -> None:
-        for name in receivers:
+    def _deliver(self, receivers: set[str], data: bytes, heard: set[str]) -> None:
+        new = receivers - heard
+        heard |= new
+        for name in sorted(new):  # a set has no order of its own; the dice want one
             self.nodes[name].hear(data)
 
     def _told(self, node: VirtualNode, event: NodeEvent) -> None:
