@@ -76,7 +76,10 @@ def make_assertion(client_id: str, key: SigningKey, audience: str, now_s: int) -
         "iat": now_s,
         "exp": now_s + ASSERTION_S,
     }
-    return key.sign({"kid": key.kid, "typ": "JWT"}, claims)
+    header = {"typ": "JWT"}
+    if key.named:
+        header["kid"] = key.kid
+    return key.sign(header, claims)
 
 
 def authenticate(

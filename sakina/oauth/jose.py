@@ -238,12 +238,16 @@ class SigningKey:
     Args:
         key: on P-256.
         kid: its name at the issuer; default: its thumbprint (RFC 7638).
+
+    `named` tells whether somebody gave it that name: an issuer that knows the key by another
+    one finds it better without.
     """
 
-    __slots__ = ("_key", "kid")
+    __slots__ = ("_key", "kid", "named")
 
     def __init__(self, key: ec.EllipticCurvePrivateKey, kid: str = "") -> None:
         self._key = key
+        self.named = bool(kid)
         self.kid = kid or thumbprint(self.jwk())
 
     @classmethod
