@@ -63,8 +63,9 @@ def flash_node(
         ),
     ] = True,
     parallel: Annotated[
-        int, typer.Option(metavar="N", help="How many nodes at once; a radio carries about 4.")
-    ] = 4,
+        int,
+        typer.Option(metavar="N", help="How many nodes at once; a radio carries 4 links or so."),
+    ] = 8,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Ask the nodes and judge, but change nothing.")
     ] = False,
@@ -190,11 +191,12 @@ async def by_radio(
         lost = [reach.not_heard(target, radio, flasher.timeout_s) for target in missing]
         if not targets and not found:
             raise RadioLost(f"{radio.name} hears no node", hint="are they powered, and in reach?")
-        rows = await flasher.flash_all(found, min(parallel, radio.links_max))
+        rows = await flasher.flash_all(found, parallel)
     return rows + [
         NodeRow(
             target.address, "ble", result="failed", code=e.code, message=e.message,
             hint=e.hint or "",
+            exit=int(e.exit),
         )
         for target, e in zip(missing, lost, strict=True)
     ]  # fmt: skip
@@ -220,30 +222,10 @@ def make_report(
 
 def exit_of(report: "FlashReport") -> int:
     """Give the exit status: of the one failure, or 1 where there are several kinds."""
-    codes = {exit_for(row) for row in report.nodes if row.result not in {*WANTED, *PASSED_OVER}}
+    codes = {row.exit for row in report.nodes if row.result not in {*WANTED, *PASSED_OVER}}
     if not codes:
         return Exit.OK
     return codes.pop() if len(codes) == 1 else Exit.NO
-
-
-def exit_for(row: "NodeRow") -> int:
-    """Give the exit status of one failed node."""
-    if row.result in {"refused", "no-smp"}:
-        return Exit.NOPERM if row.result == "refused" else Exit.UNAVAILABLE
-    return EXITS.get(row.code, Exit.NO)
-
-
-EXITS = {
-    "node-silent": Exit.UNAVAILABLE,
-    "node-lost": Exit.UNAVAILABLE,
-    "node-not-heard": Exit.UNAVAILABLE,
-    "upload-broken": Exit.UNAVAILABLE,
-    "radio-lost": Exit.UNAVAILABLE,
-    "probe-failed": Exit.UNAVAILABLE,
-    "node-refused": Exit.PROTOCOL,
-    "storage": Exit.IOERR,
-}
-"""By the code of an error; `firmware-reverted` and what else there is are a plain no."""
 
 
 def lines(report: "FlashReport") -> Iterator[str]:

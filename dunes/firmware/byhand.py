@@ -84,5 +84,10 @@ def _done(row: NodeRow, firmware: Firmware, data: bytes, result: str) -> NodeRow
 
 def _ended(row: NodeRow, result: str, error: DunesError) -> NodeRow:
     return replace(
-        row, result=result, code=error.code, message=error.message, hint=error.hint or ""
+        row,
+        result=result,
+        code=error.code,
+        message=error.message,
+        hint=error.hint or "",
+        exit=int(error.exit),
     )

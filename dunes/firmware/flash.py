@@ -130,6 +130,7 @@ class _Work:
             code=error.code,
             message=error.message,
             hint=error.hint or "",
+            exit=int(error.exit),
         )
 
     async def run(self) -> None:
@@ -180,6 +181,7 @@ class _Work:
         """Ask a node what it is; one that was named is asked until time is up."""
         limit_s = self.flasher.timeout_s if self.node.named else FIRST_LOOK_S
         until_s = time.monotonic() + min(limit_s, self.flasher.timeout_s)
+        smp.answer_s = min(smp.answer_s, self.flasher.timeout_s)
         while True:
             self.flasher.tell(smp.name, Stage.CONNECT, 0, 0)
             try:

@@ -75,6 +75,7 @@ async def by_radio(
     with suppress(TimeoutError):
         async with asyncio.timeout(timeout_s), radio.scan() as said:
             await _listen(said, heard, wanted, quiet_s=min(QUIET_S, timeout_s))
+    slots = asyncio.Semaphore(radio.links_max)
     found, missing = [], []
     for target in wanted:
         addresses = [a for a, name in heard.items() if _is(target, a, name)]
@@ -85,11 +86,11 @@ async def by_radio(
                 code="name-twice",
             )
         if addresses:
-            found.append(_reached(radio, addresses[0], target.address, named=True))
+            found.append(_reached(radio, slots, addresses[0], target.address, named=True))
         else:
             missing.append(target)
     if not wanted:
-        found = [_reached(radio, a, name or a, named=False) for a, name in heard.items()]
+        found = [_reached(radio, slots, a, name or a, named=False) for a, name in heard.items()]
     return sorted(found, key=lambda node: node.smp.name), missing
 
 
@@ -125,8 +126,10 @@ def _is(target: Target, address: str, name: str) -> bool:
     return name == target.address
 
 
-def _reached(radio: "Radio", address: str, name: str, *, named: bool) -> Reached:
-    node = SmpNode(name, lambda: RadioTransport(radio), address)
+def _reached(
+    radio: "Radio", slots: asyncio.Semaphore, address: str, name: str, *, named: bool
+) -> Reached:
+    node = SmpNode(name, lambda: RadioTransport(radio), address, slots=slots)
     return Reached(node, Way.BLE, radio.simulated, named)
 
 

@@ -18,6 +18,7 @@ class NodeRow:
         code: why not, as a stable word; empty if nothing is wrong.
         message: why not, for people.
         hint: what to do about it.
+        exit: the exit status that this alone would be; 0 if nothing is wrong.
         sent_bytes: of the image, now.
         resumed_bytes: what the node had of it from before.
         breaks: how often the link broke meanwhile.
@@ -34,6 +35,7 @@ class NodeRow:
     code: str = ""
     message: str = ""
     hint: str = ""
+    exit: int = 0
     sent_bytes: int = 0
     resumed_bytes: int = 0
     breaks: int = 0

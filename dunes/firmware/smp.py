@@ -78,12 +78,16 @@ class SmpNode:
         make_transport: makes a fresh transport; each connection has its own.
         address: what that connects to.
         connect_s: how long connecting may take.
+        answer_s: how long one answer may take.
+        slots: as many as links that the radio carries; a node that restarts holds none.
     """
 
     name: str
     make_transport: "Callable[[], SMPTransport]"
     address: str
     connect_s: float = 10.0
+    answer_s: float = ANSWER_S
+    slots: asyncio.Semaphore | None = field(default=None, repr=False)
     _client: "SMPClient | None" = field(default=None, repr=False)
 
     # ------------------------------------------------------------------ connection
@@ -98,10 +102,12 @@ class SmpNode:
             return
         from smpclient import SMPClient
 
-        client = SMPClient(self.make_transport(), self.address, timeout_s=ANSWER_S)
+        client = SMPClient(self.make_transport(), self.address, timeout_s=self.answer_s)
+        if self.slots is not None:
+            await self.slots.acquire()
         with self._judged("connect"):
             try:
-                async with asyncio.timeout(self.connect_s + ANSWER_S):
+                async with asyncio.timeout(self.connect_s + self.answer_s):
                     await client.connect(self.connect_s)
             except BaseException:
                 await self._drop(client)
@@ -115,8 +121,12 @@ class SmpNode:
             await self._drop(client)
 
     async def _drop(self, client: "SMPClient") -> None:
-        with contextlib.suppress(Exception):  # on the way out, whatever it is
-            await client.disconnect()
+        try:
+            with contextlib.suppress(Exception):  # on the way out, whatever it is
+                await client.disconnect()
+        finally:
+            if self.slots is not None:
+                self.slots.release()
 
     @property
     def frame_bytes(self) -> int:
@@ -183,7 +193,9 @@ class SmpNode:
         """
         client = self._need()
         best, stuck = -1, 0
-        uploading = client.upload(data, first_timeout_s=ERASE_S, subsequent_timeout_s=ANSWER_S)
+        uploading = client.upload(
+            data, first_timeout_s=ERASE_S, subsequent_timeout_s=self.answer_s
+        )
         with self._judged("upload"):
             async for offset in uploading:
                 if not 0 <= offset <= len(data):
@@ -239,7 +251,7 @@ class SmpNode:
         client = self._need()
         try:
             with self._judged(type(request).__name__):
-                answer = await client.request(request, timeout_s=ANSWER_S)
+                answer = await client.request(request, timeout_s=self.answer_s)
         except NodeSilent:
             await self.close()
             raise

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from dunes.errors import DataError, LocalError
 from dunes.firmware.image import Image, parse_image
+from dunes.firmware.rules import same_board
 from dunes.firmware.version import Version
 from dunes.sim.signedimage import key_hash
 
@@ -120,7 +121,7 @@ class Board:
         """Tell whether the bootloader would start an image: by its maker, for this board."""
         if image is None or image.key_hash != key_hash(self.key).hex():
             return False
-        if image.board and image.board != self.name:
+        if image.board and not same_board(image.board, self.name):
             return False
         signature = next((e.value for e in image.entries if e.kind == ED25519_TLV), b"")
         try:

@@ -1,7 +1,7 @@
 """Virtual boards on real sockets and serial lines: SMP over UDP and over a pseudo-terminal.
 
-Tests and `dunes.sim.smp_program` serve boards so; in the simulated site nodes are reached
-through the air, see `dunes.sim.air`.
+For boards on wires; the nodes of the simulated site are reached through the air, see
+`dunes.sim.air.firmware`.
 """
 
 import asyncio
