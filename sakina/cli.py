@@ -50,6 +50,30 @@ COMMANDS: dict[str, Entry] = {
         "sakina.commands.restrict:restrict",
         "Forbid something, whoever would be allowed to otherwise; or lift such a rule.",
     ),
+    "tokenize": Entry(
+        "sakina.commands.tokenize:tokenize",
+        "Give the token that stands for a person in the tables of this place.",
+    ),
+    "detokenize": Entry(
+        "sakina.commands.tokenize:detokenize",
+        "Turn tokens back into names, for who has the right to; it is written down.",
+    ),
+    "status": Entry(
+        "sakina.commands.status:status",
+        "Show how trust stands here: keys, policies, standings, the record of decisions.",
+    ),
+    "reputation-set": Entry(
+        "sakina.commands.reputation:reputation_set",
+        "Say how far somebody is to be trusted, or what was observed; signed and logged.",
+    ),
+    "reputation-check": Entry(
+        "sakina.commands.reputation:reputation_check",
+        "Say whether somebody is trusted far enough: exit 0 or 1.",
+    ),
+    "quarantine": Entry(
+        "sakina.commands.quarantine:quarantine",
+        "Cut somebody off: nothing is taken from it, and the mesh gets keys it does not have.",
+    ),
     "log": Entry(
         "sakina.commands.log:log",
         "Show what was decided, and check that no line is missing or was changed.",

@@ -35,6 +35,7 @@ class ScopeRow:
         assurance: what `sakina verify` asks of a device.
         fresh_s: how old a device's last reading may be.
         tokenize: fields of its tables that identify people.
+        people: patterns of devices that are called after people.
         origin: `default` or `local`.
     """
 
@@ -48,6 +49,7 @@ class ScopeRow:
     assurance: str
     fresh_s: float
     tokenize: tuple[str, ...]
+    people: tuple[str, ...]
     origin: str
 
 
@@ -171,8 +173,17 @@ def describe(paths: Paths, document: Document | None = None, **more: Any) -> Pol
 
 def _scope_row(scope: Scope, origin: str) -> ScopeRow:
     return ScopeRow(
-        scope.name, scope.about, scope.actions, scope.tables, scope.devices,
-        scope.destinations, scope.min_standing, scope.assurance, scope.fresh_s, scope.tokenize,
+        scope.name,
+        scope.about,
+        scope.actions,
+        scope.tables,
+        scope.devices,
+        scope.destinations,
+        scope.min_standing,
+        scope.assurance,
+        scope.fresh_s,
+        scope.tokenize,
+        scope.people,
         origin,
     )
 

@@ -31,7 +31,8 @@ class Scope:
         min_standing: below this score the scope does not count.
         assurance: what a device has to prove for PASS (`ASSURANCES`).
         fresh_s: how old a device's last reading may be.
-        tokenize: fields that identify people: `device`, or kinds of text values.
+        tokenize: fields of its tables that identify people: `device`, or kinds of text values.
+        people: patterns of devices that are called after people, in whatever table they report.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Scope:
     assurance: str = "mesh"
     fresh_s: float = 900.0
     tokenize: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,11 @@ class Policies:
             for scope in self.scopes.values()
             if scope.tables != ANY and matches_any(scope.tables, table)
         ]
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """Give the patterns of devices that are called after people."""
+        return tuple(p for scope in self.scopes.values() for p in scope.people)
 
     def tokenized(self, table: str) -> frozenset[str]:
         """Give the fields of a table that identify people."""

@@ -14,7 +14,7 @@ NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _PATTERN = re.compile(r"\*|\*?[A-Za-z0-9._@:/+-]{1,128}|[A-Za-z0-9._@:/+-]{1,128}\*")
 REASON_MAX = 200
 
-_SCOPE_LISTS = ("actions", "tables", "devices", "destinations", "tokenize")
+_SCOPE_LISTS = ("actions", "tables", "devices", "destinations", "tokenize", "people")
 _RULE_LISTS = ("actions", "tables", "devices", "destinations")
 
 

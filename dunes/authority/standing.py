@@ -39,10 +39,13 @@ class Kind(StrEnum):
 WEIGHTS: Mapping[Kind, tuple[float, float]] = {
     Kind.VERIFIED: (1.0, 0.0),
     Kind.FAILED: (0.0, 2.0),
-    Kind.REPLAY: (0.0, 1.0),
+    Kind.REPLAY: (0.0, 0.05),
     Kind.BAD_MIC: (0.0, 0.1),
 }
-"""(good, bad) of one event. A bad MIC weighs little: noise and other meshes make them too."""
+"""(good, bad) of one event. Replays and bad MICs weigh little: a message that took two ways, or
+came late, looks like one."""
+LOOK_MAX = 1.0
+"""What replays or bad MICs weigh at most that were found at one look."""
 SET_WEIGHT = 10.0
 HALF_LIFE_DAYS = 30.0
 _DAY_US = 86_400 * 1_000_000
@@ -155,7 +158,8 @@ class Tally:
             case Kind.VERIFIED | Kind.FAILED | Kind.REPLAY | Kind.BAD_MIC:
                 good, bad = WEIGHTS[event.kind]
                 self.good += good * event.count
-                self.bad += bad * event.count
+                many = bad * event.count
+                self.bad += many if event.kind is Kind.FAILED else min(LOOK_MAX, many)
                 if event.kind is Kind.VERIFIED:
                     self.last_good_us = max(self.last_good_us, event.at_us)
             case Kind.REVOKE_TOKEN:

@@ -71,6 +71,7 @@ class Live:
         unreadable: messages that could not be read.
         dropped: what was refused, by reason.
         heard: seconds since a node was heard, by its primary address.
+        suspects: by a node's name, what was refused of it, by reason.
     """
 
     online: bool
@@ -81,6 +82,7 @@ class Live:
     unreadable: int
     dropped: dict[str, int] = field(default_factory=dict)
     heard: dict[str, float] = field(default_factory=dict)
+    suspects: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,11 @@ async def live(gateway: Gateway, args: dict[str, Any]) -> Live:
         if node is not None:
             key = str(node[0])
             heard[key] = min(round(now_s - at_s, 1), heard.get(key, float("inf")))
+    suspects: dict[str, dict[str, int]] = {}
+    for (address, code), count in gateway.manager.stack.suspects.items():
+        if (node := gateway.readings.node_of(address)) is not None:
+            own = suspects.setdefault(node[1], {})
+            own[code] = own.get(code, 0) + count
     totals = gateway.appender.totals.accepted if gateway.appender is not None else {}
     return Live(
         runner.online,
@@ -126,6 +133,7 @@ async def live(gateway: Gateway, args: dict[str, Any]) -> Live:
         gateway.readings.unreadable,
         dict(gateway.manager.dropped + gateway.manager.stack.dropped),
         heard,
+        suspects,
     )
 
 

@@ -36,6 +36,8 @@ from dunes.mesh.state import EVENTS_MAX, Journal, KeysRecord, StackState
 from dunes.mesh.timing import Timing
 from dunes.mesh.upper import Envelope, open_access
 
+SUSPECTS_MAX = 1024
+"""Pairs of source and reason that are counted."""
 CACHE_MAX = 2048
 IV_UPDATE_AT = 0x800000
 """From this SEQ on an IV update is begun; the rest lasts while it takes its days."""
@@ -91,6 +93,7 @@ class Stack:
     journal: Journal = field(default_factory=Journal)
     events: deque[StackEvent] = field(default_factory=lambda: deque(maxlen=EVENTS_MAX))
     dropped: Counter[str] = field(default_factory=Counter)
+    suspects: Counter[tuple[int, str]] = field(default_factory=Counter)
     reassembler: Reassembler = field(init=False)
     outbox: Outbox = field(init=False)
     _cache: dict[tuple[int, int, int], None] = field(default_factory=dict)
@@ -182,7 +185,13 @@ class Stack:
                 self._transport(pdu, now_s)
             except PeerError as error:
                 self.dropped[error.code] += 1
+                self._suspect(pdu.src, error.code)
         return pdu
+
+    def _suspect(self, src: int, code: str) -> None:
+        """Count by source what somebody who has the network key sent and should not have."""
+        if (src, code) in self.suspects or len(self.suspects) < SUSPECTS_MAX:
+            self.suspects[src, code] += 1
 
     def has_seen(self, pdu: NetworkPdu) -> bool:
         """Say whether a PDU is our own, or in the message cache."""

@@ -96,6 +96,10 @@ def scope_add(
             "--tokenize", metavar="FIELD", help="A field that identifies people; repeatable."
         ),
     ] = None,
+    people: Annotated[
+        Names,
+        typer.Option("--people", metavar="NAME", help="Devices called after people, e.g. crew-*."),
+    ] = None,
     to: Annotated[
         Names,
         typer.Option("--to", metavar="SUBJECT", help="Give it to device:NAME, key:KID, role:…"),
@@ -132,7 +136,7 @@ def scope_add(
     before, _ = read_local(paths)
     given = {
         "actions": action, "tables": table, "devices": device, "destinations": destination,
-        "tokenize": tokenize, "about": about, "min_standing": min_standing,
+        "tokenize": tokenize, "people": people, "about": about, "min_standing": min_standing,
         "assurance": assurance, "fresh_s": None if fresh is None else duration_s(fresh),
     }  # fmt: skip
     wanted = {

@@ -80,7 +80,7 @@ def verify(
     site = running_site(settings.paths)
     if challenge is not None:
         return write_challenge(screen, names[0], challenge)
-    verifier = open_verifier(settings, scope, site, find_mesh(settings, site))
+    verifier = open_verifier(settings, scope, site, find_mesh(settings))
     asking = Asking(timeout_s=duration_s(timeout))
     if agent:
         asking.agent = parse_agent(agent, site)

@@ -100,7 +100,7 @@ class Verifier:
         """
         now_us = self.clock.unix_us()
         pseudonyms = self._pseudonyms()
-        self.heard = last_readings(self.settings, self.scope, self.policies, now_us, pseudonyms)
+        self.heard = last_readings(self.settings, self.scope, now_us, pseudonyms)
         names = [check_name(name, "device") for name in devices] or devices_of_scope(
             self.scope, self.site, self.heard.at_us, self.store.device_names()
         )
@@ -130,8 +130,10 @@ class Verifier:
         level = proof.level
         if level is Level.NONE and fresh:
             level = Level.ENROLLED if known.believed else Level.SEEN
-        verdict.simulated = known.simulated or (
-            level <= Level.ENROLLED and device in self.heard.simulated
+        verdict.simulated = (
+            known.simulated
+            or proof.simulated
+            or (level <= Level.ENROLLED and device in self.heard.simulated)
         )
         verdict.kid = known.key.kid if known.key is not None else ""
         self._proof_finding(verdict, known, proof)
@@ -142,9 +144,9 @@ class Verifier:
         self._scope_finding(verdict, Subject("device", device, scopes, roles), now_us)
         self._standing_finding(verdict, device, now_us)
         verdict.conclude(level, level_of(self.scope.assurance))
-        if proof.failed and not known.simulated:
+        if proof.failed and not verdict.simulated:
             self.failures[device] = proof.text
-        elif proof.level >= Level.MESH and not known.simulated:
+        elif proof.level >= Level.MESH and not verdict.simulated:
             self.proven.append(device)
         return verdict
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dunes.authority.jose import key_of
-from dunes.authority.policy import ANY, Policies, Scope, matches_any
+from dunes.authority.policy import ANY, Scope, matches_any
+from dunes.authority.pseudonym import is_token
 from dunes.buffer.keyring import Keyring
 from dunes.buffer.query import Query, query
 from dunes.buffer.store import open_buffer
@@ -109,7 +110,6 @@ class LastReadings:
 def last_readings(
     settings: Settings,
     scope: Scope,
-    policies: Policies,
     now_us: int,
     pseudonyms: "Pseudonyms | None",
 ) -> LastReadings:
@@ -126,10 +126,9 @@ def last_readings(
             if scope.tables == ANY or not matches_any(scope.tables, table):
                 continue
             answer = query(buffer, table, since, keys.opener_for(buffer))
-            hidden = "device" in policies.tokenized(table)
             for each in answer.readings:
                 name = each.reading.device
-                if hidden and pseudonyms is not None:
+                if pseudonyms is not None and is_token(name):
                     name = reveal(name, pseudonyms)
                 found.at_us[name] = max(found.at_us.get(name, 0), each.reading.ts_us)
                 if each.reading.simulated:

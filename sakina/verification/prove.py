@@ -26,11 +26,13 @@ class Proof:
         level: what it proves; NONE if nothing.
         failed: it answered, and wrongly: evidence against it.
         text: a sentence.
+        simulated: a simulated site played the device.
     """
 
     level: Level
     failed: bool
     text: str
+    simulated: bool = False
 
 
 NOT_ASKED = Proof(Level.NONE, failed=False, text="")

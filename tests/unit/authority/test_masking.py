@@ -22,12 +22,21 @@ def vital(device="crew-001", kind="heart_rate", value=61.0):
 
 
 def test_the_vital_signs_table_is_masked_and_others_are_not(paths):
-    assert mask_of(paths, "lunar_telemetry") is None
+    sensor = vital("hab-sensor-001", "co2")
+    assert sensor is mask_of(paths, "lunar_telemetry")(sensor)
     assert not secret_path(paths, "pseudonyms").exists()
     masked = mask_of(paths, "vitals_data")(vital())
     assert is_token(masked.device)
     assert ("heart_rate", 61.0) == (masked.kind, masked.value)
     assert 0o600 == secret_path(paths, "pseudonyms").stat().st_mode & 0o777
+
+
+def test_a_wearable_is_masked_in_whatever_table_it_reports(paths):
+    mask = mask_of(paths, "lunar_telemetry")
+    assert is_token(mask(vital("crew-003", "heart_rate")).device)
+    assert (
+        mask_of(paths, "vitals_data")(vital("crew-003")).device == mask(vital("crew-003")).device
+    )
 
 
 def test_texts_that_name_people_are_masked_too_and_other_texts_are_not(paths):
@@ -39,7 +48,7 @@ def test_texts_that_name_people_are_masked_too_and_other_texts_are_not(paths):
 def test_this_place_turns_its_tokens_back_and_another_does_not(paths, tmp_path):
     masked = mask_of(paths, "vitals_data")(vital())
     assert vital() == Reveal(paths)(masked)
-    foreign = Mask(Pseudonyms(b"x" * 32), frozenset({"device"}))(vital())
+    foreign = Mask(lambda: Pseudonyms(b"x" * 32), frozenset({"device"}))(vital())
     assert foreign == Reveal(paths)(foreign)
     assert vital() == Reveal(paths)(vital())
 
@@ -48,7 +57,8 @@ def test_a_search_for_a_person_finds_the_token(paths):
     masked = mask_of(paths, "vitals_data")(vital())
     assert masked.device == masked_name(paths, "vitals_data", "crew-001")
     assert masked.device == masked_name(paths, "vitals_data", masked.device)
-    assert "crew-001" == masked_name(paths, "lunar_telemetry", "crew-001")
+    assert masked.device == masked_name(paths, "lunar_telemetry", "crew-001")
+    assert "hab-1" == masked_name(paths, "lunar_telemetry", "hab-1")
     assert masked_name(paths, "vitals_data", None) is None
 
 
