@@ -80,3 +80,57 @@ def test_mars_has_rovers(sim):
     assert 2 == refused.returncode
     assert "hint: dunes sim down && dunes sim up --site lunar" in refused.stderr
     assert "mars_telemetry" in json.loads(sim("status", "--json").stdout)["tables"]
+
+
+def test_the_mesh_has_as_many_nodes_as_were_asked_for_and_lists_them(sim):
+    up = sim("up", "--nodes", "4")
+    assert "  mesh         4 nodes; the gateway's radio is hci:tcp-client:127.0.0.1:" in up.stdout
+
+    listed = sim("nodes")
+    assert 0 == listed.returncode
+    assert "4 simulated nodes, 0 provisioned; radio hci:tcp-client:127.0.0.1:" in listed.stdout
+
+    report = json.loads(sim("nodes", "--json").stdout)
+    assert {"hab-sensor-001", "hab-sensor-002", "crew-001", "relay-001"} == set(report["nodes"])
+    assert report["simulated"]
+    jsonschema.validate(report, json.loads(sim("nodes", "--schema").stdout))
+
+    again = sim("up", "--nodes", "5")
+    assert 2 == again.returncode
+    assert (
+        "the site lunar is up with 4 nodes\nhint: dunes sim down && dunes sim up" in again.stderr
+    )
+
+
+def test_faults_are_ordered_and_ended(sim):
+    sim("up", "--nodes", "3")
+    ordered = sim("fault", "relay-001", "drop-segments", "--json")
+    assert ["drop-segments"] == json.loads(ordered.stdout)["nodes"]["relay-001"]["faults"]
+    ended = sim("fault", "relay-001", "--clear", "--json")
+    assert [] == json.loads(ended.stdout)["nodes"]["relay-001"]["faults"]
+
+    unknown = sim("fault", "relay-7", "late")
+    assert 2 == unknown.returncode
+    assert "no node 'relay-7' in the mesh; there is relay-001" in unknown.stderr
+    neither = sim("fault", "relay-001")
+    assert 2 == neither.returncode
+    assert "name a fault, or --clear" in neither.stderr
+
+
+def test_without_a_site_there_are_no_nodes(sim):
+    for argv in (("nodes",), ("fault", "relay-001", "late")):
+        done = sim(*argv)
+        assert (66, "dunes: no simulated site is up\nhint: dunes sim up\n") == (
+            done.returncode,
+            done.stderr,
+        )
+
+
+def test_the_named_faults_are_those_that_there_are():
+    from typing import get_args
+
+    from dunes.commands.sim_mesh import KINDS, Kind
+    from dunes.sim.air.faults import Fault
+
+    assert {*Fault} == set(get_args(Kind))
+    assert all(f" {each}," in KINDS or f" {each}." in KINDS for each in Fault)

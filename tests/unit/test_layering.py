@@ -40,6 +40,14 @@ PURE = [
             "token",
         )
     ),
+    "dunes/sim/air/ear.py",
+    "dunes/sim/air/faults.py",
+    "dunes/sim/air/field.py",
+    "dunes/sim/air/instruments.py",
+    "dunes/sim/air/models.py",
+    "dunes/sim/air/pathloss.py",
+    "dunes/sim/air/roster.py",
+    "dunes/sim/air/talk.py",
     "dunes/model.py",
     "dunes/units.py",
     "torgo/**/*.py",
@@ -160,6 +168,17 @@ ROOMS = {
         "dunes.mesh",
         "dunes.gateway",
         "dunes.console",
+    },
+    "dunes.sim.air": {
+        "dunes.ble.hci",
+        "dunes.ble.opening",
+        "dunes.buffer",
+        "dunes.console",
+        "dunes.gateway",
+        "dunes.uplink",
+        # what provisions and commands it is tested against it, and so no part of it
+        "dunes.mesh.manager",
+        "dunes.mesh.provisioning.provisioner",
     },
     "dunes.console": {
         "dunes.buffer",
