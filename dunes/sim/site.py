@@ -43,6 +43,7 @@ from dunes.sim.ground import start_ground
 from dunes.sim.issuer import Issuer, start_issuer
 from dunes.sim.line import Line
 from dunes.sim.siteclock import SPEED_MAX, SiteClock
+from dunes.sim.sitefirmware import prepare_firmware
 from dunes.sim.sky import CutMode, Sky
 from dunes.sim.speedtest import serve_speedtest
 from dunes.sim.starlink import VirtualStarlink
@@ -126,6 +127,7 @@ class SimulatedSite:
             seed=seed,
         )
         self._begin_us, self._nodes = begin_us, nodes
+        self._firmware = ""
         self._air = Air(self._acted, on_event)
         self._issuer: Issuer | None = None
         self._cut: Cut | None = None
@@ -172,6 +174,7 @@ class SimulatedSite:
                 speed=self._clock.speed,
                 radio=radio,
                 identity=self._issuer.describe() if self._issuer else {},
+                firmware=self._firmware,
             )
             self._describe = describe
             describe(self._site)
@@ -230,7 +233,16 @@ class SimulatedSite:
         with contextlib.suppress(OSError, ValueError):
             port = int(memory.read_text())
         anchors = tuple((a.real_us, a.site_us, a.speed) for a in self._clock.anchors)
-        begin = Begin(self.definition, str(folder), self._begin_us, anchors, self._nodes, port)
+        self._firmware = await asyncio.to_thread(prepare_firmware, self.folder / "firmware")
+        begin = Begin(
+            self.definition,
+            str(folder),
+            self._begin_us,
+            anchors,
+            self._nodes,
+            port,
+            self._firmware,
+        )
         radio = await self._air.start(begin)
         if radio:
             write_atomic(memory, f"{radio.rpartition(':')[2]}\n".encode())

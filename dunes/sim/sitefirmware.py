@@ -14,6 +14,7 @@ is offered them and none would start them.
 """
 
 import hashlib
+import importlib.util
 import os
 from pathlib import Path
 
@@ -39,14 +40,23 @@ BODY_BYTES = 60_000
 """As large as Zephyr's smallest mesh samples are."""
 
 
-def prepare(folder: Path) -> None:
+def prepare_firmware(folder: Path) -> str:
     """Make the site's firmware, unless it is there.
+
+    Returns:
+        the folder; empty where nodes cannot be flashed, as a library is missing.
 
     Raises:
         StorageError: the disk said no.
     """
-    if (folder / MAKER_FILE).exists():
-        return
+    if importlib.util.find_spec("cbor2") is None:
+        return ""
+    if not (folder / MAKER_FILE).exists():
+        _make(folder)
+    return str(folder)
+
+
+def _make(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = _key(folder)
     maker = ensure_identity(

@@ -14,7 +14,6 @@ from bumble.gatt import Characteristic, CharacteristicValue, Service
 from dunes.ble.radio import Service as Known
 from dunes.ble.radio import uuid_text
 from dunes.firmware.manifest import SIMULATED_BOARD
-from dunes.mesh.node import Node
 from dunes.sim.air.faults import Fault
 from dunes.sim.air.fleet import Fleet
 from dunes.sim.air.node import VirtualNode
@@ -49,7 +48,9 @@ def fit_firmware(fleet: Fleet, folder: Path) -> dict[str, SmpServer]:
         keeper.fill(name, board)
         board.boot()
         server = SmpServer(board, name)
-        node.extras.append(NodeFirmware(fleet, keeper, server, node.node).service)
+        firmware = NodeFirmware(fleet, keeper, server)
+        node.extras.append(firmware.service)
+        node.restarted.append(firmware.restarted)
         servers[name] = server
     return servers
 
@@ -62,25 +63,24 @@ class NodeFirmware:
         fleet: which restarts nodes.
         keeper: of the flash.
         server: of SMP.
-        core: the node's, since its last start: another one tells that it restarted.
     """
 
     fleet: Fleet
     keeper: BoardKeeper
     server: SmpServer
-    core: Node
     _stream: GattStream = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin without a frame."""
         self._stream = GattStream(self.server.buffer_bytes)
 
+    def restarted(self) -> None:
+        """Go through the bootloader: the node lost its power, or was told to restart."""
+        self.server.reset()
+        self.keeper.keep(self.server.name, self.server.board)
+
     def service(self, node: VirtualNode) -> Service:
         """Make the service for a central that connects."""
-        if node.node is not self.core:
-            self.core = node.node
-            self.server.reset()
-            self.keeper.keep(node.name, self.server.board)
         self._stream.forget()
         characteristic: Characteristic[bytes] = Characteristic(
             UUID(SMP_CHARACTERISTIC),

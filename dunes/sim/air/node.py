@@ -47,6 +47,7 @@ class VirtualNode:
         told: gets the events that models and the network have for the host.
         clock: for what is stored.
         extras: services beside those of the mesh, made for each connection.
+        restarted: called when it lives again.
         powered: False: it neither sends nor hears.
     """
 
@@ -60,6 +61,7 @@ class VirtualNode:
     told: Callable[["VirtualNode", NodeEvent], None] = lambda _node, _event: None
     clock: Clock = SYSTEM_CLOCK
     extras: list[Callable[["VirtualNode"], Service]] = field(default_factory=list)
+    restarted: list[Callable[[], None]] = field(default_factory=list)
     powered: bool = True
     _links: "count[int]" = field(default_factory=lambda: count(1))
     _link: int = 0
@@ -90,6 +92,8 @@ class VirtualNode:
     def start_again(self, core: Node) -> None:
         """Live again, with a core that was begun from storage."""
         self.node, self.powered, self._advertised = core, True, None
+        for tell in self.restarted:
+            tell()
         self.pump()
 
     # ---------------------------------------------------------------- GATT

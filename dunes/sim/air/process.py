@@ -44,6 +44,10 @@ class AirProcess:
             nodes=begin.nodes or None,
             acted=self._acted,
         )
+        if begin.firmware:
+            from dunes.sim.air.firmware import fit_firmware
+
+            fit_firmware(self.fleet, Path(begin.firmware))
         self.table: dict[str, Callable[..., Any]] = {
             "state": self._state,
             "clock": self._clock,

@@ -20,6 +20,7 @@ class Begin:
         anchors: the site's clock.
         nodes: how many; 0: as the definition says.
         port: of HCI, if it is free; 0: any.
+        firmware: the folder of the site's firmware; empty: nodes cannot be flashed.
     """
 
     definition: SiteDefinition
@@ -28,6 +29,7 @@ class Begin:
     anchors: tuple[tuple[int, int, float], ...]
     nodes: int = 0
     port: int = 0
+    firmware: str = ""
 
 
 @dataclass(frozen=True, slots=True)
