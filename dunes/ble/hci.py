@@ -22,7 +22,7 @@ from dunes.ble.undisturbed import undisturbed
 from dunes.errors import ConfigError, DunesError
 
 LINKS_MAX = 4
-"""Measured best: the fifth link slows the others down more than it helps."""
+"""As with BlueZ. On the virtual radio, where 200 nodes took 16 s, more did not help."""
 LISTEN_S = 6.0
 """How long one attempt waits for the node to advertise before others get their turn."""
 WITHDRAW_S = (0.5, 2.0)
