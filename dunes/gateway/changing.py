@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dunes.authority.model import Action
 from dunes.ble.radio import Advertisement
 from dunes.errors import NotFound, UsageError
 from dunes.gateway.owner import Gateway
+from dunes.gateway.permission import permit
 from dunes.gateway.refreshing import run_refresh
 from dunes.gateway.waiting import NoAnswer, NotConfigured
 from dunes.mesh.managerstate import KnownNode
@@ -116,6 +118,11 @@ async def configure(gateway: Gateway, args: dict[str, Any]) -> MeshConfigReport:
     nodes = _chosen(gateway, str(args["node"]))
     if "name" in args and len(nodes) > 1:
         raise UsageError("one name cannot be that of several nodes", hint="name them one by one")
+    changes = sorted(set(args) - {"node", "timeout_s"})
+    if changes:
+        for node in nodes:
+            what = " ".join(changes)
+            await permit(gateway.settings, Action.MESH_CONFIGURE, node.name, what)
     if set(args) - {"node", "name", "timeout_s"} or "name" not in args:
         await gateway.reach(timeout_s=float(args.get("timeout_s", 20.0)))
     slots = asyncio.Semaphore(8)
@@ -283,6 +290,7 @@ async def remove(gateway: Gateway, args: dict[str, Any]) -> MeshRemoveReport:
     name, _ = gateway.store.find(str(args["node"]))
     node = gateway.manager.node_of(name.unicast)
     exclude = bool(args.get("exclude"))
+    await permit(gateway.settings, Action.MESH_CONFIGURE, name.shown, "remove")
     await gateway.reach(timeout_s=float(args.get("timeout_s", 20.0)))
     reset = "not confirmed"
     if not exclude:
@@ -340,6 +348,7 @@ async def refresh_keys(gateway: Gateway, args: dict[str, Any]) -> MeshConfigRepo
         gateway: the mesh, with a proxy kept.
         args: `skip`: go on without nodes that stay silent: they are out of the network then.
     """
+    await permit(gateway.settings, Action.MESH_CONFIGURE, "", "refresh keys")
     await gateway.reach(timeout_s=float(args.get("timeout_s", 20.0)))
     rounds, holding = await run_refresh(gateway.runner, skip=bool(args.get("skip")))
     names = tuple(gateway.store.name_of(unicast) for unicast in sorted(holding))

@@ -5,9 +5,11 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
+from dunes.authority.model import Action
 from dunes.clock import SYSTEM_CLOCK
 from dunes.errors import DataError, NotFound, UsageError
 from dunes.gateway.owner import Gateway
+from dunes.gateway.permission import permit
 from dunes.gateway.waiting import NoAnswer
 from dunes.mesh.access import split_opcode
 from dunes.mesh.errors import BadPdu
@@ -75,9 +77,13 @@ async def send(gateway: Gateway, args: dict[str, Any]) -> MeshSendReport:
         NotFound: no such node, or it has no such actuator.
         NoAnswer: it stayed silent.
         UsageError: the value cannot be sent.
+        NotAuthorised: the policies forbid the command.
     """
     name, address = gateway.store.find(str(args["device"]))
     composition = gateway.manager.node_of(address).composition
+    told = next((f"{key} {args[key]}" for key in ("onoff", "level", "vendor") if key in args), "")
+    if told:
+        await permit(gateway.settings, Action.ACTUATOR_COMMAND, name.shown, told)
     await gateway.reach(timeout_s=float(args.get("timeout_s", 20.0)))
     began_s = SYSTEM_CLOCK.monotonic_s()
     asked: str | None
