@@ -76,7 +76,7 @@ SETTINGS: dict[str, Setting] = {
         TABLE, {}, "Ground stations by name: url, tls_sha256, ca_file."
     ),
     "firmware.catalogue": Setting(
-        TEXT, "", "A further firmware catalogue: a folder, or https://…"
+        TEXT, "", "A further firmware catalogue: a folder, or an https address."
     ),
     "firmware.tls_sha256": Setting(
         TEXT, "", "The one certificate to trust for it, by its SHA-256, whoever issued it."
