@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from dunes.errors import DunesError
+from dunes.errors import DunesError, TryLater
 from dunes.secrets import Secret
 from dunes.text import printable
 from sakina.grant import Grant
@@ -32,6 +32,7 @@ from sakina.oauth.idtoken import Expected, verify_id_token
 from sakina.oauth.jose import SigningKey
 from sakina.oauth.loopback import Loopback
 from sakina.oauth.pkce import BrowserLogin
+from sakina.oauth.refresh import LOCK_S
 from sakina.oauth.revoke import revoke
 from sakina.oauth.tokens import (
     TokenAnswer,
@@ -157,13 +158,27 @@ def log_in(plan: Plan, http: Http, store: TokenStore, journal: Journal, person: 
                 hint="--allow-partial-scope keeps such a login",
             )
         try:
-            store.save(grant)
+            keep(store, journal, grant)
         except Exception:
             revoke(http, plan.client, grant)
             held.clear()
             raise
         held.clear()
         return grant
+
+
+def keep(store: TokenStore, journal: Journal, grant: Grant) -> None:
+    """Store a login when nobody is renewing the profile's former one.
+
+    Otherwise that renewal, which began earlier, would be stored over it. A renewal that
+    does not come to an end is not waited for: what a person has just done counts more.
+    """
+    try:
+        with journal.hold(grant.profile, "refresh", LOCK_S) as held:
+            store.save(grant)
+            held.clear()
+    except TryLater:
+        store.save(grant)
 
 
 @dataclass(slots=True)
@@ -315,34 +330,3 @@ def warnings_of(grant: Grant, plan: Plan) -> list[str]:
     if "offline_access" in asked and grant.refresh_token is None:
         found.append("the issuer gave no refresh token: this login ends with its first token")
     return found
-
-
-def with_token(plan: Plan, token: Secret, now_s: int) -> Grant:
-    """Make a login of a token that somebody else obtained (`--with-token`)."""
-    answer = TokenAnswer(token, "Bearer", None, None, "", None)
-    granted = judge_scopes(plan.scopes, answer)
-    return Grant(
-        profile=plan.profile,
-        provider=plan.provider,
-        flow="with-token",
-        metadata=plan.metadata,
-        client_id=plan.client.client_id,
-        access_token=token,
-        token_type="Bearer",  # noqa: S106 - a type
-        obtained_s=now_s,
-        expires_s=_expiry(token),
-        scopes=granted.scopes,
-        requested=plan.scopes,
-        local_scopes=plan.scopes if plan.local_scopes else (),
-        ca_file=plan.ca_file,
-        simulated=plan.simulated,
-    )
-
-
-def _expiry(token: Secret) -> int | None:
-    """Read when a JWT expires; None if it is opaque."""
-    from sakina.oauth.jose import peek_claims
-
-    peeked = peek_claims(token.reveal())
-    value = peeked[1].get("exp") if peeked else None
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

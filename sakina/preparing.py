@@ -15,9 +15,10 @@ from dunes.secrets import Secret, given_secret, parse_secret
 from dunes.site import running_site
 from dunes.text import printable
 from dunes.units import duration_s
+from sakina.foreign import with_token
 from sakina.grant import Grant
 from sakina.journal import Journal
-from sakina.login import Person, Plan, log_in, offers_dpop, warnings_of, with_token
+from sakina.login import Person, Plan, keep, log_in, offers_dpop, warnings_of
 from sakina.memory import Memory, load_memory
 from sakina.oauth.clientauth import Client
 from sakina.oauth.errors import IssuerRefused, NoCredential
@@ -115,7 +116,7 @@ def make_login(
         journal = Journal(paths, wait)
         if token is not None:
             grant = with_token(plan, token, wait.unix_s())
-            store.save(grant)
+            keep(store, journal, grant)
         else:
             grant = _log_in(plan, http, store, journal, person)
         for text in warnings_of(grant, plan):
@@ -125,11 +126,17 @@ def make_login(
             person.warn("nothing was kept, and the token was given back (--token-store none)")
     finally:
         http.close()
-    if memory.token_store != store.name or not memory.provider:
-        memory.token_store = store.name
-        memory.provider = memory.provider or name
-        memory.save()
+    _remember(memory, store.name, name)
     return grant, store.name
+
+
+def _remember(memory: Memory, store: str, provider: str) -> None:
+    """Remember a first provider, and a store that keeps something."""
+    before = (memory.token_store, memory.provider)
+    memory.token_store = memory.token_store if store == "none" else store
+    memory.provider = memory.provider or provider
+    if before != (memory.token_store, memory.provider):
+        memory.save()
 
 
 def _log_in(plan: Plan, http: Http, store: TokenStore, journal: Journal, person: Person) -> Grant:
@@ -301,7 +308,7 @@ def _ready_store(
 ) -> TokenStore:
     """Choose the store and try it, before anything is asked of a person or an issuer."""
     chosen = choose_store(
-        paths, memory, wishes.token_store, environ=environ, in_clear=wishes.in_clear
+        paths, memory, wishes.token_store, environ=environ, in_clear=wishes.in_clear, trial=True
     )
     if wishes.in_clear:
         if chosen.store.name != "file":

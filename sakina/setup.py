@@ -32,7 +32,7 @@ def set_up(
     memory = load_memory(paths)
     name = provider or memory.provider or DEFAULT
     found = find_provider(name, running_site(paths))
-    store, origin = choose_store(paths, memory, asked_store, environ=environ)
+    store, origin = choose_store(paths, memory, asked_store, environ=environ, trial=True)
     store.probe()
     before = (memory.token_store, memory.provider)
     changed = before != (store.name, name)

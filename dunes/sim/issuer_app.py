@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
+from authlib.oauth2.rfc6749 import OAuth2Error
+
 from dunes.errors import DunesError
 from dunes.sim.issuer_records import (
     DEVICE_CODE,
@@ -16,8 +18,9 @@ from dunes.sim.issuer_records import (
     SCOPES,
     User,
 )
-from dunes.sim.issuer_server import METHODS, IssuerServer, OAuth2Error, Reply, Request, with_issuer
+from dunes.sim.issuer_server import IssuerServer
 from dunes.sim.issuer_tokens import ALGORITHM, BadProof, NonceWanted, unix_s
+from dunes.sim.issuer_wire import METHODS, Reply, Request, with_issuer
 
 BODY_MAX_BYTES = 64 * 1024
 NAME_MAX = 64

@@ -30,8 +30,9 @@ def choose_store(
     *,
     environ: Mapping[str, str] | None = None,
     in_clear: bool = False,
+    trial: bool = False,
 ) -> Chosen:
-    """Choose the store; nothing is written.
+    """Choose the store.
 
     Args:
         paths: of this installation.
@@ -39,6 +40,8 @@ def choose_store(
         asked: the option's value.
         environ: the environment; default: this process's.
         in_clear: the file store writes without encryption.
+        trial: where nobody chose, try whether a keyring works (an entry is written and
+            deleted); else nothing is written. What is kept was chosen before.
 
     Raises:
         UsageError: there is no store of that name.
@@ -52,7 +55,7 @@ def choose_store(
     ):
         if kind:
             return Chosen(_make(kind, origin, paths, memory, env, in_clear=in_clear), origin)
-    if not in_clear:
+    if trial and not in_clear:
         try:
             keyring = _make("keyring", "default", paths, memory, env, in_clear=False)
             keyring.probe()

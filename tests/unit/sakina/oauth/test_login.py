@@ -3,6 +3,8 @@
 import base64
 import dataclasses
 import os
+import threading
+import time as time_
 from pathlib import Path
 from threading import Thread
 from urllib.parse import parse_qs, unquote_plus, urlencode, urlsplit
@@ -28,6 +30,7 @@ from sakina.oauth.errors import (
     StoreUnusable,
 )
 from sakina.oauth.jose import SigningKey, parse_jws, read_jwk, verify_jws
+from sakina.oauth.wait import Wait
 from sakina.preparing import Wishes, make_login
 from sakina.store.file import FileStore
 
@@ -45,11 +48,11 @@ LATER = "Sat, 16 Jan 2027 08:00:00 GMT"
 
 @pytest.fixture
 def log_in(issuer, paths, time, somebody):
-    def run(person=None, *, environ=None, **wishes):
+    def run(person=None, *, environ=None, wait=None, **wishes):
         given = {"client_id": "cli", "flow": "device", "token_store": "file"} | wishes
         wanted = Wishes(provider=issuer.url, **given)
         grant, _ = make_login(
-            paths, wanted, person or somebody(), environ=environ or {}, wait=time.wait
+            paths, wanted, person or somebody(), environ=environ or {}, wait=wait or time.wait
         )
         return grant
 
@@ -561,8 +564,32 @@ def test_without_a_store_nothing_is_kept_and_the_token_is_given_back(issuer, log
 def test_the_store_is_remembered(log_in, stored, paths):
     log_in()
     assert '"token_store": "file"' in (paths.config / "sakina.json").read_text()
+    log_in(token_store="none", profile="trial")
     log_in(token_store=None, profile="second")
-    assert stored("second") is not None
+    assert stored("second") is not None, "a trial without a store changes no habit"
+
+
+def test_a_renewal_under_way_is_not_stored_over_a_new_login(issuer, log_in, stored, paths):
+    """The old login's renewal holds the lock; the new login waits for it."""
+    issuer.answers["/token"] = (200, TOKEN)
+    order = []
+    journal = Journal(paths)
+    started = threading.Event()
+
+    def renew():
+        with journal.hold("default", "refresh", 0.0):
+            started.set()
+            time_.sleep(0.5)
+            order.append("renewal")
+
+    thread = threading.Thread(target=renew)
+    thread.start()
+    assert started.wait(5)
+    log_in(flow="auto", environ={"DUNES_CLIENT_SECRET": "s"}, wait=Wait())
+    order.append("login")
+    thread.join()
+    assert ["renewal", "login"] == order
+    assert stored() is not None
 
 
 # ---------------------------------------------------------------------- an answer that is lost

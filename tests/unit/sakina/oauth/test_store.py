@@ -238,9 +238,13 @@ def test_option_then_environment_then_memory_then_what_works(paths):
 
 
 def test_a_keyring_that_works_is_preferred_to_a_file(paths, monkeypatch):
-    monkeypatch.setattr("sakina.store.keyring._find_backend", Ring)
-    chosen = choose_store(paths, load_memory(paths), environ={})
-    assert "keyring" == chosen.store.name
+    ring = Ring()
+    monkeypatch.setattr("sakina.store.keyring._find_backend", lambda: ring)
+    memory = load_memory(paths)
+    assert "keyring" == choose_store(paths, memory, environ={}, trial=True).store.name
+    ring.error = RuntimeError("locked")
+    assert "file" == choose_store(paths, memory, environ={}, trial=True).store.name
+    assert "file" == choose_store(paths, memory, environ={}).store.name, "looking writes nothing"
 
 
 @pytest.mark.parametrize("raw", [b"{", b"[]", b'{"profiles": 5}'])
