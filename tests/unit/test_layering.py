@@ -48,6 +48,12 @@ PURE = [
     "dunes/sim/air/pathloss.py",
     "dunes/sim/air/roster.py",
     "dunes/sim/air/talk.py",
+    *(
+        f"sakina/oauth/{name}.py"
+        for name in ("clientauth", "device", "dpop", "idtoken", "jose", "pkce")
+    ),
+    "sakina/grant.py",
+    "sakina/scopes.py",
     "dunes/model.py",
     "dunes/units.py",
     "torgo/**/*.py",
@@ -180,6 +186,17 @@ ROOMS = {
         "dunes.mesh.manager",
         "dunes.mesh.provisioning.provisioner",
     },
+    "sakina.oauth": {
+        "dunes.ble",
+        "dunes.buffer",
+        "dunes.console",
+        "dunes.gateway",
+        "dunes.mesh",
+        "dunes.sim",
+        "dunes.starlink",
+        "dunes.uplink",
+    },
+    "sakina.store": {"dunes.buffer", "dunes.console", "dunes.mesh", "dunes.sim", "dunes.uplink"},
     "dunes.console": {
         "dunes.buffer",
         "dunes.uplink",
