@@ -21,7 +21,7 @@ from typing import Any
 
 from dunes.ble.advert import advertisement
 from dunes.ble.attempts import keep_trying
-from dunes.ble.bluezbus import DOCTOR, Adapter, BluezBus, bus_error, open_bus
+from dunes.ble.bluezbus import CALL_S, DOCTOR, RESTART, Adapter, BluezBus, bus_error, open_bus
 from dunes.ble.bluezlink import BluezLink
 from dunes.ble.errors import NoRadio, NotHeard, RadioLost, ServiceMissing
 from dunes.ble.hearing import Hearing
@@ -130,8 +130,8 @@ class BluezRadio:
             self._on_advertisement,
             bluez={"adapter": self._adapter, "filters": {"DuplicateData": True}},
         )
-        await self._guarded(scanner.start())
         self._scanner = scanner
+        await self._guarded(scanner.start())
 
     async def _stop_scan(self) -> None:
         scanner, self._scanner = self._scanner, None
@@ -143,7 +143,10 @@ class BluezRadio:
         from bleak.exc import BleakDBusError, BleakError
 
         try:
-            await work
+            async with asyncio.timeout(CALL_S):
+                await work
+        except TimeoutError as e:
+            raise NoRadio(f"BlueZ gave no answer in {CALL_S:.0f} s", hint=RESTART) from e
         except BleakDBusError as e:
             self._check()
             raise bus_error(e.dbus_error, e.dbus_error_details or "") from e
@@ -200,9 +203,7 @@ async def open_bluez(adapter: str = "", *, timeout_s: float = 5.0) -> BluezRadio
                 await bus.close()
                 raise
     except TimeoutError as e:
-        raise NoRadio(
-            f"BlueZ gave no answer in {timeout_s:.3g} s", hint="systemctl restart bluetooth"
-        ) from e
+        raise NoRadio(f"BlueZ gave no answer in {timeout_s:.3g} s", hint=RESTART) from e
     return radio
 
 

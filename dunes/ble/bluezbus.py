@@ -31,6 +31,9 @@ GONE_ERRORS = frozenset(
     }
 )
 START = "systemctl start bluetooth"
+RESTART = "systemctl restart bluetooth"
+CALL_S = 10.0
+"""For bluetoothd to answer; it does so within a second unless it hangs."""
 DOCTOR = "dunes doctor --only adapter"
 
 
@@ -106,7 +109,10 @@ class BluezBus:
             body=list(body),
         )
         try:
-            reply = await self._bus.call(message)
+            async with asyncio.timeout(CALL_S):
+                reply = await self._bus.call(message)
+        except TimeoutError as e:
+            raise NoRadio(f"BlueZ gave no answer in {CALL_S:.0f} s", hint=RESTART) from e
         except (OSError, EOFError) as e:
             raise NoRadio("the system bus is gone", hint=START) from e
         if reply is None:

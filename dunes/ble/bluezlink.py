@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 from typing import Any
 
-from dunes.ble.bluezbus import bus_error
-from dunes.ble.errors import NotHeard, RadioLost, ServiceMissing
+from dunes.ble.bluezbus import RESTART, bus_error
+from dunes.ble.errors import NoRadio, NotHeard, RadioLost, ServiceMissing
 from dunes.ble.gatt import ATTRIBUTE_BYTES_MAX, IN_OUT, WAITING_MAX, service_name
 from dunes.ble.mailbox import Mailbox
 from dunes.ble.radio import Service, uuid_text
@@ -15,6 +15,8 @@ from dunes.errors import DunesError
 CONNECT_S = 10.0
 """For one attempt: BlueZ connects and discovers in one call, so this is for both."""
 SUBSCRIBE_S = 6.0
+GIVE_UP_S = 3.0
+"""For bleak to tidy up after a connect that failed; it has no limit of its own there."""
 SEND_S = 10.0
 HANG_UP_S = 12.0
 """BlueZ takes 2.0 to 2.4 s; bleak itself waits 10 s."""
@@ -54,14 +56,20 @@ class BluezLink:
         """
         from bleak.exc import BleakDeviceNotFoundError, BleakError
 
+        work = asyncio.create_task(self._client.connect())
         try:
-            await self._client.connect()
+            await asyncio.wait({work}, timeout=CONNECT_S + GIVE_UP_S)
+            if not work.done():
+                raise NoRadio("BlueZ does not come back from a connect", hint=RESTART)
+            work.result()
         except BleakDeviceNotFoundError as e:
             raise NotHeard("is not known to BlueZ any more") from e
         except TimeoutError as e:
             raise RadioLost(f"did not answer within {CONNECT_S:.0f} s") from e
         except (BleakError, OSError, EOFError) as e:
             raise self._meaning(e) from e
+        finally:
+            await undisturbed(_give_up(work))
 
     async def subscribe(self, service: Service) -> None:
         """Find the service and subscribe; hang up if that fails.
@@ -174,3 +182,9 @@ class BluezLink:
             if meant.code != "no-radio" or error.dbus_error == "org.bluez.Error.NotReady":
                 return meant  # BlueZ or its adapter, not the node
         return RadioLost(f"node {self.address}: {str(error) or type(error).__name__}"[:200])
+
+
+async def _give_up(work: "asyncio.Task[None]") -> None:
+    """Cancel a connect that still runs, and let bleak tidy up for a while."""
+    work.cancel()
+    await asyncio.wait({work}, timeout=GIVE_UP_S)

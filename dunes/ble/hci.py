@@ -28,6 +28,8 @@ LISTEN_S = 6.0
 WITHDRAW_S = (0.5, 2.0)
 """For a controller to confirm that it does not connect any more: told twice, as the first may
 overtake what it is to cancel."""
+COMMAND_S = 5.0
+"""For a controller to confirm a command; most take a few milliseconds."""
 ADDRESSES_MAX = 2048
 """Devices whose last advertisement Bumble keeps for its scan response."""
 RSSI_UNKNOWN = 127
@@ -152,8 +154,9 @@ class HciRadio:
 
         self._check()
         try:
-            await self._device.start_scanning(active=True, filter_duplicates=False)
-        except (BaseBumbleError, AssertionError) as e:
+            async with asyncio.timeout(COMMAND_S):
+                await self._device.start_scanning(active=True, filter_duplicates=False)
+        except (BaseBumbleError, AssertionError, TimeoutError) as e:
             raise NoRadio(f"{self.name} cannot scan: {type(e).__name__}: {e}"[:200]) from e
 
     async def _stop_scan(self) -> None:
@@ -161,8 +164,9 @@ class HciRadio:
 
         if self._end is None and self._device.is_scanning:
             try:
-                await self._device.stop_scanning()
-            except (BaseBumbleError, AssertionError) as e:
+                async with asyncio.timeout(COMMAND_S):
+                    await self._device.stop_scanning()
+            except (BaseBumbleError, AssertionError, TimeoutError) as e:
                 raise NoRadio(f"{self.name} cannot stop scanning: {e}"[:200]) from e
 
     def _on_advertisement(self, heard: Any) -> None:

@@ -5,12 +5,15 @@ starts the scan, the last one stops it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 from dunes.ble.mailbox import Mailbox
 from dunes.ble.radio import Advertisement
-from dunes.errors import DunesError
+from dunes.ble.undisturbed import undisturbed
+from dunes.errors import DunesError, Unavailable
 
 WAITING_MAX = 1024
 """Advertisements that a listener has not read: nodes repeat theirs, so the oldest give way."""
@@ -20,12 +23,14 @@ class Hearing:
     """Who listens.
 
     Args:
-        start: makes the adapter scan; what it hears comes in by `heard`.
-        stop: ends that.
+        start: makes the adapter scan; what it hears comes in by `heard`. Has a limit of its own.
+        stop: ends that, also where `start` failed.
     """
 
     def __init__(
-        self, start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]
+        self,
+        start: Callable[[], Coroutine[Any, Any, None]],
+        stop: Callable[[], Coroutine[Any, Any, None]],
     ) -> None:
         self._start = start
         self._stop = stop
@@ -83,11 +88,12 @@ class Hearing:
         async with self._switching:
             wanted = bool(self._listeners) and not self._pauses and self._end is None
             if wanted and not self._scanning:
-                await self._start()
-                self._scanning = True
+                self._scanning = True  # what was begun half has to be ended, too
+                await undisturbed(self._start())
             elif self._scanning and not wanted:
                 self._scanning = False
-                await self._stop()
+                with contextlib.suppress(Unavailable):  # the next to scan will be told
+                    await undisturbed(self._stop())
 
 
 async def _read(mailbox: Mailbox[Advertisement]) -> AsyncIterator[Advertisement]:

@@ -113,6 +113,7 @@ class Bluetoothd:
         self.disconnect_s = disconnect_s
         self.forget_s = forget_s
         self.old = old  # knows no DuplicateData
+        self.frozen = False
         self.objects = {}
         self.peers = {}
         self.filters = {}
@@ -156,6 +157,8 @@ class Bluetoothd:
         if message.message_type is not MessageType.METHOD_CALL:
             return None
         self.calls.append((message.member, message.path))
+        if self.frozen:
+            return True  # read, and that is all: as after SIGSTOP
         task = asyncio.ensure_future(self.answer(message))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)

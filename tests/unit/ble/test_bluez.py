@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from dunes.ble import attempts, bluezlink
+from dunes.ble import attempts, bluez, bluezbus, bluezlink
 from dunes.ble.bluez import open_bluez
 from dunes.ble.bluezbus import BUS_VARIABLE, open_bus
 from dunes.ble.errors import NoRadio, RadioDenied, RadioLost, ServiceMissing
@@ -373,6 +373,37 @@ def test_an_adapter_that_goes_away_ends_scan_link_and_radio(run, bus, happen, wh
             began_s = time.monotonic()
             await radio.close()
             assert 5 > time.monotonic() - began_s
+
+    run(story())
+
+
+def test_a_bluetoothd_that_hangs_does_not_hang_us(run, bus, monkeypatch):
+    for module, name, limit_s in (
+        (bluez, "CALL_S", 0.3),
+        (bluezbus, "CALL_S", 0.3),
+        (bluezlink, "CONNECT_S", 0.3),
+        (bluezlink, "GIVE_UP_S", 0.2),
+        (bluezlink, "HANG_UP_S", 0.3),
+        (bluezlink, "SEND_S", 0.3),
+    ):
+        monkeypatch.setattr(module, name, limit_s)
+
+    async def story():
+        node, other = peer(1), peer(2)
+        async with radio_on(bus(), node, other) as (radio, played):
+            link = await radio.connect(node.address, Service.PROVISIONING, timeout_s=5)
+            await first(radio, lambda said: said.address == other.address)
+            played.frozen = True
+            began_s = time.monotonic()
+            with pytest.raises(RadioLost, match="nothing went out"):
+                await link.send(b"lost")
+            with pytest.raises(NoRadio, match=r"BlueZ (does not come back|gave no answer)"):
+                await radio.connect(other.address, Service.PROVISIONING, timeout_s=5)
+            with pytest.raises(NoRadio, match="BlueZ gave no answer"):
+                await first(radio)
+            await radio.close()
+            assert 6 > time.monotonic() - began_s
+            played.frozen = False
 
     run(story())
 
