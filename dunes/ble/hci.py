@@ -8,7 +8,7 @@ needs one service with two characteristics. Directly we also see why a link drop
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -140,9 +140,11 @@ class HciRadio:
         for limit_s in WITHDRAW_S:
             if work.done() or self._end is not None:
                 break
-            with contextlib.suppress(BaseBumbleError, AssertionError, TimeoutError):
-                async with asyncio.timeout(limit_s):  # refused: not begun, or just connected
-                    await self._device.send_sync_command(HCI_LE_Create_Connection_Cancel_Command())
+            with contextlib.suppress(BaseBumbleError, AssertionError):
+                # refused: not begun, or just connected
+                await self._command(
+                    self._device.send_sync_command(HCI_LE_Create_Connection_Cancel_Command())
+                )
             await asyncio.wait({work}, timeout=limit_s)
         work.cancel()
         await asyncio.wait({work})
@@ -154,20 +156,34 @@ class HciRadio:
 
         self._check()
         try:
-            async with asyncio.timeout(COMMAND_S):
-                await self._device.start_scanning(active=True, filter_duplicates=False)
-        except (BaseBumbleError, AssertionError, TimeoutError) as e:
+            await self._command(self._device.start_scanning(active=True, filter_duplicates=False))
+        except (BaseBumbleError, AssertionError) as e:
             raise NoRadio(f"{self.name} cannot scan: {type(e).__name__}: {e}"[:200]) from e
+        self._check()
 
     async def _stop_scan(self) -> None:
         from bumble.core import BaseBumbleError
 
         if self._end is None and self._device.is_scanning:
             try:
-                async with asyncio.timeout(COMMAND_S):
-                    await self._device.stop_scanning()
-            except (BaseBumbleError, AssertionError, TimeoutError) as e:
+                await self._command(self._device.stop_scanning())
+            except (BaseBumbleError, AssertionError) as e:
                 raise NoRadio(f"{self.name} cannot stop scanning: {e}"[:200]) from e
+
+    async def _command(self, work: Awaitable[Any]) -> None:
+        """Wait for a command to be confirmed; a controller that does not is of no use any more."""
+        try:
+            async with asyncio.timeout(COMMAND_S):
+                await work
+        except TimeoutError:
+            self._finish(
+                NoRadio(
+                    f"the controller of {self.name} does not answer any more",
+                    hint="dunes sim status"
+                    if self.simulated
+                    else "unplug it and plug it in again",
+                )
+            )
 
     def _on_advertisement(self, heard: Any) -> None:
         name, service_data = read_structures(heard.data.ad_structures)

@@ -5,6 +5,8 @@ The node is a GATT server that echoes what is written to it, with the faults of 
 
 import asyncio
 import contextlib
+import os
+import tty
 
 from bumble import hci
 from bumble.controller import Controller
@@ -139,6 +141,7 @@ class TcpController(asyncio.Protocol):
         self.made = made
         self.transport = None
         self.controller = None
+        self.frozen = False  # takes octets, and that is all
 
     async def start(self):
         loop = asyncio.get_running_loop()
@@ -151,7 +154,8 @@ class TcpController(asyncio.Protocol):
         self.parser = PacketParser(self.controller)
 
     def data_received(self, data):
-        self.parser.feed_data(data)
+        if not self.frozen:
+            self.parser.feed_data(data)
 
     def on_packet(self, packet):
         if not self.transport.is_closing():
@@ -169,6 +173,29 @@ class TcpController(asyncio.Protocol):
             self.transport.abort()
         self.server.close()
         await self.server.wait_closed()
+
+
+class SerialController:
+    """A controller of Bumble's at the other end of a pseudo-terminal."""
+
+    def __init__(self, link):
+        self.master, self.slave = os.openpty()
+        tty.setraw(self.slave)
+        self.device = os.ttyname(self.slave)
+        self.controller = Gateway("serial gateway", host_sink=self, link=link)
+        self.parser = PacketParser(self.controller)
+        asyncio.get_running_loop().add_reader(self.master, self.on_readable)
+
+    def on_readable(self):
+        self.parser.feed_data(os.read(self.master, 4096))
+
+    def on_packet(self, packet):
+        os.write(self.master, packet)
+
+    def stop(self):
+        asyncio.get_running_loop().remove_reader(self.master)
+        os.close(self.master)
+        os.close(self.slave)
 
 
 class Air:

@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from dunes.ble import attempts, hcilink
+from dunes.ble import attempts, hci, hcilink
 from dunes.ble.errors import NoRadio, RadioDenied, RadioLost, ServiceMissing
 from dunes.ble.hci import open_hci
 from dunes.ble.radio import Service
 
-from .hcipeer import NETWORK_ID, UNPROVISIONED, Air, Gateway
+from .hcipeer import NETWORK_ID, UNPROVISIONED, Air, Gateway, SerialController
 
 
 @asynccontextmanager
@@ -345,6 +345,57 @@ def test_a_controller_that_goes_away_while_a_link_is_set_up_is_noticed_at_once(r
             with pytest.raises(NoRadio, match="is gone"):
                 await work
             assert 3 > time.monotonic() - began_s
+
+    run(story())
+
+
+def test_a_controller_that_hangs_is_no_radio_any_more(run, monkeypatch):
+    monkeypatch.setattr(hci, "COMMAND_S", 0.3)
+    monkeypatch.setattr(hci, "LISTEN_S", 0.3)
+    monkeypatch.setattr(hcilink, "SETUP_S", 0.3)
+    monkeypatch.setattr(hcilink, "HANG_UP_S", 0.3)
+
+    async def story():
+        async with radio_and_node() as (radio, node, air):
+            link = await radio.connect(node.address, Service.PROVISIONING, timeout_s=10)
+            air.tcp.frozen = True
+            with pytest.raises(NoRadio, match="does not answer any more"):
+                await radio.connect("C0:00:00:00:00:99", Service.PROVISIONING, timeout_s=10)
+            with pytest.raises(NoRadio, match="does not answer any more"):
+                await first(radio)
+            with pytest.raises(RadioLost, match="does not answer any more"):
+                await link.receive()
+            air.tcp.frozen = False
+
+    run(story())
+
+
+def test_a_controller_that_hangs_at_the_start_of_a_scan_is_no_radio(run, monkeypatch):
+    monkeypatch.setattr(hci, "COMMAND_S", 0.3)
+
+    async def story():
+        async with radio_and_node() as (radio, _, air):
+            air.tcp.frozen = True
+            with pytest.raises(NoRadio, match="does not answer any more"):
+                await first(radio)
+            air.tcp.frozen = False
+
+    run(story())
+
+
+def test_a_controller_on_a_serial_line_is_a_radio_too(run):
+    async def story():
+        async with Air() as air:
+            node = await air.node()
+            await node.start()
+            line = SerialController(air.link)
+            radio = await open_hci(f"serial:{line.device},115200,rtscts")
+            assert (await first(radio)).address == node.address
+            link = await radio.connect(node.address, Service.PROVISIONING, timeout_s=10)
+            await link.send(b"over a line")
+            assert b"over a line" == await link.receive()
+            await radio.close()
+            line.stop()
 
     run(story())
 
