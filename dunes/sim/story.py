@@ -30,6 +30,7 @@ STORIES: dict[str, tuple[Line, ...]] = {
         Line("mcp init --starlink-router 192.168.1.1 --mesh-id lunar-ble-001"),
         Line("qiskit dunes-keygen --output lunar-key.maml"),
         Line("torgo generate --env lunar-hab --redundancy 4 --range 1000m"),
+        Line("sakina auth-flow --provider starlink --scope habitat-data --user mission-control"),
         Line("sakina verify --scope telemetry --device hab-sensor-001"),
         Line(
             "mcp test-workflow --input sensor-data.json --output commands.mu --cloud-api crewai",
@@ -52,6 +53,7 @@ STORIES: dict[str, tuple[Line, ...]] = {
         Line("torgo generate --env mars-surface --redundancy 5"),
         Line("mcp init --starlink-router 192.168.2.1 --mesh-id mars-ble-001"),
         Line("qiskit dunes-keygen --bits 512 --output mars-key.maml"),
+        Line("sakina auth-flow --provider starlink --scope rover-data"),
         Line("sakina verify --scope rover-telemetry"),
         Line("dunes starlink-status"),
         Line(f"{OUTAGE} --duration 10m --speed 60", timeout_s=240.0),
