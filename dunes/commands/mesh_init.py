@@ -208,12 +208,12 @@ def report_lines(report: "MeshInitReport") -> Iterator[str]:
     took = "" if report.dry_run else f" in {show_duration(report.duration_s)}"
     if report.dry_run:
         yield f"mesh {report.mesh_id}: {report.before} of {report.wanted} nodes are configured"
-    elif not new and report.complete:
+    elif not new and not report.changed and report.complete:
         yield f"mesh {report.mesh_id}: all {report.wanted} nodes are configured; nothing to do"
     else:
         yield (
             f"mesh {report.mesh_id}: {report.configured} of {report.wanted} nodes are configured"
-            f" ({new} new){took}"
+            f" ({new} new, {report.changed} changed){took}"
         )
     settled = report.design
     if settled is not None:

@@ -41,6 +41,7 @@ def mesh_listen(
     """Show what the nodes of a mesh measure, and keep it in the buffer; until Ctrl-C."""
     import asyncio
 
+    from dunes.console.pour import Pour
     from dunes.console.screen import printable
     from dunes.gateway.listening import line_of, listen
     from dunes.model import table_name
@@ -50,23 +51,27 @@ def mesh_listen(
     if count is not None and count < 1:
         raise UsageError("--count is 1 or more", hint="--count 10")
 
-    def tell(reading: "Reading", goes_to: str) -> None:
-        screen.show(line_of(reading, goes_to), lines)
+    with Pour(lambda line: screen.show(line, lines)) as pour:
 
-    heard = asyncio.run(
-        listen(
-            load(),
-            mesh_id=mesh_id,
-            ble=ble,
-            table=None if table is None else table_name(table),
-            count=1 if once else count,
-            duration_s=None if duration is None else duration_s(duration),
-            timeout_s=duration_s(timeout),
-            tell=tell,
-            note=lambda text: screen.note(printable(text)),
-            warn=lambda text: screen.warn(printable(text)),
+        def tell(reading: "Reading", goes_to: str) -> None:
+            pour.put(line_of(reading, goes_to))
+
+        heard = asyncio.run(
+            listen(
+                load(),
+                mesh_id=mesh_id,
+                ble=ble,
+                table=None if table is None else table_name(table),
+                count=1 if once else count,
+                duration_s=None if duration is None else duration_s(duration),
+                timeout_s=duration_s(timeout),
+                tell=tell,
+                note=lambda text: screen.note(printable(text)),
+                warn=lambda text: screen.warn(printable(text)),
+            )
         )
-    )
+    if pour.lost:
+        screen.warn(f"{pour.lost:,} lines were not printed, as nobody read them; all are kept")
     plural = "s" * (heard.readings != 1)
     screen.note(f"{heard.readings:,} reading{plural} of {heard.mesh_id} into {heard.table}")
     if once and not heard.readings:

@@ -96,6 +96,7 @@ class Commissioner:
     _tries: dict[bytes, int] = field(default_factory=dict)
     _not_before_s: dict[bytes, float] = field(default_factory=dict)
     _news_s: float = 0.0
+    _changed: int = 0
 
     # ---------------------------------------------------------------- the run
 
@@ -123,6 +124,7 @@ class Commissioner:
             configured=self.good(),
             before=before,
             outcomes=tuple(self.outcomes.values()),
+            changed=self._changed,
         )
 
     async def _around(self) -> None:
@@ -303,6 +305,7 @@ class Commissioner:
             FEATURES[type(each)] for each in done.unsupported if type(each) in FEATURES
         )
         self.outcomes.pop(node.uuid, None)
+        self._changed += anew
         self.wish.on_configured(self.runner.manager.nodes[node.unicast], plan)
         self._say(node, Stage.CONFIGURED, f"it cannot {cannot}" if cannot else "")
 

@@ -65,12 +65,14 @@ class Commissioned:
         configured: nodes that are what they shall be.
         before: those that were so when it began.
         outcomes: nodes that are not.
+        changed: nodes that were brought to another plan.
     """
 
     wanted: int
     configured: int
     before: int
     outcomes: tuple[Outcome, ...]
+    changed: int = 0
 
     @property
     def complete(self) -> bool:

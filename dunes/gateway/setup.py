@@ -102,6 +102,7 @@ class MeshInitReport:
         configured: nodes that are what they shall be.
         node: whose progress it is; null in the report.
         before: nodes that were so when it began.
+        changed: of these, nodes that were brought to another design.
         table: where its telemetry goes.
         radio: which was used; empty in a dry run.
         design: what nodes are set to; null in progress.
@@ -119,6 +120,7 @@ class MeshInitReport:
     configured: int
     node: Told | None = None
     before: int = 0
+    changed: int = 0
     table: str = ""
     radio: str = ""
     design: Settled | None = None
@@ -241,6 +243,7 @@ async def set_up(
             request.nodes,
             done.configured,
             before=done.before,
+            changed=done.changed,
             table=gateway.store.table,
             radio=gateway.radio.name,
             design=shown(design, nodes),
