@@ -99,7 +99,7 @@ class ElementSpec:
 
     Attributes:
         sensors: kinds that its Sensor Server has; those with a device property.
-        reports: kinds that our vendor model reports.
+        reports: kinds that our vendor model reports; `position` is latitude and longitude.
         onoff: what its Generic OnOff Server switches; empty: it has none.
         level: what its Generic Level Server sets; empty: it has none.
     """
@@ -120,6 +120,7 @@ class NodeKind:
         elements: what they are made of.
         table: the source whose world they look at; nodes beyond its devices share their places.
         relay: they can relay.
+        mtu: the largest ATT_MTU that they agree to, 23 to 517.
     """
 
     device: str
@@ -127,6 +128,7 @@ class NodeKind:
     elements: tuple[ElementSpec, ...]
     table: str = ""
     relay: bool = True
+    mtu: int = 247
 
 
 @dataclass(frozen=True, slots=True)

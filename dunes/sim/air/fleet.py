@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,24 +18,22 @@ from dunes.mesh.models.generic_server import ActuatorSet
 from dunes.mesh.node import ModelEvent, Node, NodeEvent, NodeReset
 from dunes.mesh.nodestate import Description
 from dunes.mesh.provisioning.pdus import Capabilities, OobType
-from dunes.model import Priority
 from dunes.sim.air.ear import Ear
 from dunes.sim.air.faults import OFF_S, Fault, Faults
 from dunes.sim.air.field import Field, Place, spread
 from dunes.sim.air.hciserver import HciServer
-from dunes.sim.air.instruments import Instruments, Source, Value, instruments, make_sources
-from dunes.sim.air.keeper import Account, Keeper
+from dunes.sim.air.instruments import Source, instruments, make_sources
+from dunes.sim.air.keeper import Keeper
 from dunes.sim.air.medium import Medium
 from dunes.sim.air.models import Models, make_models
 from dunes.sim.air.node import VirtualNode
 from dunes.sim.air.pathloss import rssi_dbm
 from dunes.sim.air.peripheral import Peripheral
+from dunes.sim.air.reporting import Reporter, watch
 from dunes.sim.air.roster import Member, roster
 from dunes.sim.air.talk import Acted, MeshState, NodeState
 from dunes.sim.definition import AirSpec, SiteDefinition
 
-WATCH_S = 1.0
-"""Limits are looked at this often."""
 KEEP_S = 2.0
 CRPL = 255
 """Large enough for all sources that a node of the site hears of."""
@@ -73,7 +71,7 @@ class Fleet:
     acted: Callable[[Acted], None]
     nodes: dict[str, VirtualNode]
     models: dict[str, Models]
-    instruments: dict[str, Instruments]
+    reporters: dict[str, Reporter]
     secrets: Random
     ear: Ear = field(default_factory=Ear)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -138,7 +136,7 @@ class Fleet:
             for what, value in self.keeper.kept[name].actuators.items():
                 self._move(name, what, value)
             node.start()
-        self._tasks.append(asyncio.create_task(self._watch()))
+        self._tasks.append(asyncio.create_task(watch(self.reporters, self.nodes)))
         self._tasks.append(asyncio.create_task(self._keep()))
         return bound
 
@@ -161,11 +159,9 @@ class Fleet:
         name, spec, seed = member.name, need_air(self.definition), self.definition.seed
         kept = self.keeper.load(name)
         tools = instruments(self.sources, member.kind.table, name, member.number, seed)
-        models = make_models(
-            member.kind.elements,
-            lambda kind: tools.read(kind, self.site_us()),
-            lambda readings, alerts: self._sent(name, readings, alerts),
-        )
+        reporter = Reporter(name, tools, self.keeper, self.site_us, self.clock)
+        models = make_models(member.kind.elements, reporter.read, reporter.sent)
+        reporter.models = models
         if models.reporting is not None:
             models.reporting[1].sequence = kept.account.sequence
         for what, value in kept.actuators.items():
@@ -179,6 +175,7 @@ class Fleet:
             name,
             list,
             rssi_dbm=max(rssi_dbm(spec.radio, far_m), CARRIED_DBM),
+            mtu_max=member.kind.mtu,
         )
         self.medium.attach(peripheral)
         description = Description(
@@ -195,7 +192,7 @@ class Fleet:
         self.nodes[name] = VirtualNode(
             name, core, peripheral, self.keeper, self._cast, self.ear, faults, self._told
         )
-        self.models[name], self.instruments[name] = models, tools
+        self.models[name], self.reporters[name] = models, reporter
 
     def _begin(self, name: str, description: Description) -> Node:
         """Begin a node's core from what the node kept."""
@@ -338,48 +335,6 @@ class Fleet:
             kept.actuators,
             tuple(sorted(node.faults.active)),
         )
-
-    # ---------------------------------------------------------------- readings
-
-    def _sent(self, name: str, readings: int, alerts: int) -> None:
-        before, reporting = self.keeper.kept[name].account, self.models[name].reporting
-        now = Account(
-            before.publications + 1,
-            before.readings + readings,
-            before.alerts + alerts,
-            before.sequence if reporting is None else reporting[1].sequence,
-            before.commands,
-        )
-        self.keeper.change(name, self.clock.unix_us(), account=now)
-
-    async def _watch(self) -> None:
-        """Look whether something is outside of its limits, and say so at once."""
-        while True:
-            await asyncio.sleep(WATCH_S)
-            for name in list(self.nodes):
-                for kind, value in self._alerts(name):
-                    self._raise(name, kind, value)
-
-    def _alerts(self, name: str) -> Iterator[tuple[str, Value]]:
-        node, reporting = self.nodes[name], self.models[name].reporting
-        if reporting is None or not node.powered or not node.node.provisioned:
-            return
-        element, server = reporting
-        if node.node.config.config.of(element, server.identity).publication is None:
-            return
-        for kind in self.instruments[name].limited():
-            if kind in server.kinds:
-                value = self.instruments[name].read(kind, self.site_us())
-                if value is not None and value.priority is Priority.ALERT:
-                    yield kind, value
-
-    def _raise(self, name: str, kind: str, value: Value) -> None:
-        found = self.models[name].reporting
-        if found is not None:
-            element, server = found
-            node, now_s = self.nodes[name], asyncio.get_running_loop().time()
-            node.node.publish(element, server, server.alert(kind, value, now_s), now_s)
-            node.pump()
 
     async def _keep(self) -> None:
         while True:

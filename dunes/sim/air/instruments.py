@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from random import Random
 
 from dunes.clock import US_PER_S
-from dunes.model import Priority
 from dunes.sim.definition import ChannelSpec, SiteDefinition, SourceSpec
-from dunes.sim.telemetry import Channel, World, make_world
+from dunes.sim.telemetry import Channel, World, beyond, make_world
 
 Probe = Callable[[float], float]
 
@@ -23,19 +22,6 @@ class Source:
     spec: SourceSpec
     world: World
     probes: dict[tuple[str, int], tuple[ChannelSpec, Probe]]
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """What an instrument shows.
-
-    Attributes:
-        number: in the unit of its kind.
-        priority: an alert comes once a minute while its cause lasts.
-    """
-
-    number: float
-    priority: Priority
 
 
 @dataclass(slots=True)
@@ -50,18 +36,23 @@ class Instruments:
     world: World | None = None
     channels: dict[str, Channel] = field(default_factory=dict)
 
-    def read(self, kind: str, site_us: int) -> Value | None:
-        """Measure; None where this node does not measure that."""
+    def read(self, kind: str, site_us: int) -> float | None:
+        """Measure, in the unit of the kind; None where this node does not measure that."""
         channel = self.channels.get(kind)
         if channel is None or self.world is None:
             return None
         self.world.advance(site_us / US_PER_S)
-        number = channel.sample(site_us)
-        return Value(number, channel.priority(number, site_us))
+        return channel.sample(site_us)
 
-    def limited(self) -> list[str]:
-        """Give the kinds that have limits."""
-        return [kind for kind, each in self.channels.items() if has_limits(each.spec)]
+    def beyond(self, kind: str, site_us: int) -> float | None:
+        """Measure; gives the value only if it is one to raise an alert for."""
+        channel = self.channels.get(kind)
+        if channel is None or not has_limits(channel.spec):
+            return None
+        number = self.read(kind, site_us)
+        spec = channel.spec
+        alert = number is not None and beyond(number, spec.alert_below, spec.alert_above)
+        return number if alert else None
 
 
 def has_limits(spec: ChannelSpec) -> bool:

@@ -7,20 +7,21 @@ from dunes.mesh.models.generic_server import LevelServer, OnOffServer
 from dunes.mesh.models.habitat import NO_VALUE, ReportKind, habitat
 from dunes.mesh.models.habitat_server import HabitatServer
 from dunes.mesh.models.health_server import HealthServer
-from dunes.mesh.models.properties import PROPERTIES
+from dunes.mesh.models.properties import PROPERTIES, Property
 from dunes.mesh.models.sensor import SensorGet
 from dunes.mesh.models.sensor_server import SensorServer, SensorSetupServer
 from dunes.mesh.models.server import Context, Outcome, Server
 from dunes.mesh.wire import Message
-from dunes.sim.air.instruments import Value
 from dunes.sim.definition import ElementSpec
 
 SENSOR_PROPERTIES = {"temperature": 0x0075, "humidity": 0x0076, "co2": 0x0077, "pressure": 0x0082}
 """Kinds that have a device property, and which."""
 REPORT_CODES = {each.name: each.code for each in habitat().kinds.values()}
 REPORT_LIMIT = -NO_VALUE - 1
+POSITION = "position"
+"""What a node reports in a message of its own: latitude and longitude."""
 
-Read = Callable[[str], Value | None]
+Read = Callable[[str], float | None]
 
 
 def _ignore(_count: int, _alerts: int) -> None:
@@ -44,7 +45,7 @@ class MeasuringServer(SensorServer):
         for kind, number in SENSOR_PROPERTIES.items():
             if number in self.sensors and (value := self.read(kind)) is not None:
                 known = PROPERTIES[number]
-                self.sensors[number].raw = known.write(_within(known.size, known, value.number))
+                self.sensors[number].raw = known.write(_within(known, value))
 
     def receive(self, message: Message, context: Context) -> Outcome:
         """Measure, then answer."""
@@ -61,13 +62,11 @@ class MeasuringServer(SensorServer):
         return message
 
 
-def _within(size: int, known: object, number: float) -> float:
-    """Keep a number in what its property can say."""
-    scale = getattr(known, "scale_inverse", 1)
-    signed = getattr(known, "signed", False)
-    highest = (1 << (8 * size - signed)) - 3
-    lowest = -highest if signed else 0
-    return min(max(number, lowest / scale), highest / scale)
+def _within(known: Property, number: float) -> float:
+    """Keep a number in what its property can say; the ends say that there is no value."""
+    highest = (1 << (8 * known.size - known.signed)) - 3
+    lowest = -highest if known.signed else 0
+    return min(max(number, lowest / known.scale_inverse), highest / known.scale_inverse)
 
 
 @dataclass
@@ -83,21 +82,18 @@ class ReportingServer(HabitatServer):
     kinds: tuple[str, ...] = ()
     read: Read = lambda _kind: None
     sent: Callable[[int, int], None] = _ignore
-    _more: list[Message] = field(default_factory=list)
+    _more: list[tuple[Message, int]] = field(default_factory=list)
 
     def publication(self, now_s: float) -> Message | None:
         """Measure everything; the first report goes now, the others right after it."""
-        self._more = [
-            self._report(kind, value, now_s, alert=False)
-            for kind in self.kinds
-            if (value := self.read(kind)) is not None
-        ]
+        self._more = [each for kind in self.kinds for each in self._reports(kind, now_s)]
         if not self._more:
             return None
-        self.sent(1, 0)
-        return self._more.pop(0)
+        first, readings = self._more.pop(0)
+        self.sent(readings, 0)
+        return first
 
-    def alert(self, kind: str, value: Value, now_s: float) -> Message:
+    def alert(self, kind: str, value: float, now_s: float) -> Message:
         """Make a report that is sent again until it is acknowledged."""
         self.sent(1, 1)
         return self._report(kind, value, now_s, alert=True)
@@ -109,16 +105,26 @@ class ReportingServer(HabitatServer):
     def handle_timer(self, now_s: float) -> Outcome:
         """Send the other reports of a period, and alerts again."""
         outcome = super().handle_timer(now_s)
-        for message in self._more:
-            self.sent(1, 0)
+        for message, readings in self._more:
+            self.sent(readings, 0)
             outcome.publish.append(message)
         self._more = []
         return outcome
 
-    def _report(self, kind: str, value: Value, now_s: float, *, alert: bool) -> Message:
+    def _reports(self, kind: str, now_s: float) -> list[tuple[Message, int]]:
+        """Measure a kind: a message and its readings; nothing where this node does not."""
+        if kind == POSITION:
+            latitude_deg, longitude_deg = self.read("latitude"), self.read("longitude")
+            if latitude_deg is None or longitude_deg is None:
+                return []
+            return [(self.position(latitude_deg, longitude_deg), 2)]
+        value = self.read(kind)
+        return [] if value is None else [(self._report(kind, value, now_s, alert=False), 1)]
+
+    def _report(self, kind: str, value: float, now_s: float, *, alert: bool) -> Message:
         known: ReportKind = self.definition.kinds[REPORT_CODES[kind]]
         limit = REPORT_LIMIT / known.divisor
-        number = min(max(value.number, -limit), limit)
+        number = min(max(value, -limit), limit)
         return self.report(known.code, number, now_s, alert=alert)
 
 

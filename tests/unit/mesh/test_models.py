@@ -22,7 +22,7 @@ from dunes.mesh.models.config import (
 )
 from dunes.mesh.models.generic import read_transition_octet, transition_octet
 from dunes.mesh.models.habitat import PARAMETER_BYTES_MAX, habitat, load_habitat
-from dunes.mesh.models.habitat_server import HabitatServer
+from dunes.mesh.models.habitat_server import HabitatMessage, HabitatServer
 from dunes.mesh.models.measured import Measured, measured, unwrap_time
 from dunes.mesh.models.properties import PROPERTIES
 from dunes.mesh.models.sensor import Cadence, Descriptor, Marshalled, marshal, unmarshal
@@ -298,6 +298,13 @@ def test_a_report_out_of_range_is_our_own_mistake():
 def test_a_definition_that_does_not_fit_is_refused(text):
     with pytest.raises(DataError):
         load_habitat(text)
+
+
+def test_the_dose_rate_of_a_solar_particle_event_can_be_said():
+    (code,) = [each.code for each in habitat().kinds.values() if each.name == "radiation"]
+    report = HabitatServer().report(code, 2750.4, 0.0, alert=True)
+    (found,) = measured(HabitatMessage(*habitat().read(*split_opcode(report.encode()))))
+    assert ("radiation", 2750.4, "uSv/h") == (found.kind, found.value, found.unit)
 
 
 def test_kinds_have_units_and_scale():
