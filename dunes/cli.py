@@ -49,6 +49,14 @@ COMMANDS: dict[str, Entry] = {
         "dunes.commands.mesh_remove:mesh_remove",
         "Take a node out of a mesh: reset it, or lock it out with new keys for all others.",
     ),
+    "mesh-export": Entry(
+        "dunes.commands.mesh_export:mesh_export",
+        "Write a mesh into a file: a Configuration Database, or its whole state with SEQ and IV.",
+    ),
+    "mesh-import": Entry(
+        "dunes.commands.mesh_import:mesh_import",
+        "Take a mesh in from a file: a Configuration Database of any app, or a whole state.",
+    ),
     "mcp": Entry(
         "dunes_mcp.cli:app",
         "Connect a gateway to its ground station, and bring its readings there once each.",

@@ -114,6 +114,20 @@ def ask_passphrase(screen: Screen, found: bytes | None) -> bytes | None:
     return typed.encode("utf-8")
 
 
+def open_identity(screen: Screen, paths: "Paths", secret: bytes | None) -> "Identity":
+    """Open this place's identity, asking for its passphrase if a person can be asked."""
+    from dunes.crypto.errors import WrongPassphrase
+    from dunes.crypto.identity import load_identity
+
+    try:
+        return load_identity(paths, secret)
+    except WrongPassphrase:
+        typed = None if secret is not None else ask_passphrase(screen, None)
+        if typed is None:
+            raise
+        return load_identity(paths, typed)
+
+
 def open_keys(
     screen: Screen, paths: "Paths", key: Path | None, secret: bytes | None
 ) -> "KeyPair | Identity":
@@ -121,18 +135,15 @@ def open_keys(
     from dunes.crypto import identity
     from dunes.crypto.errors import WrongPassphrase
 
-    path = identity.identity_path(paths) if key is None else key
+    if key is None:
+        return open_identity(screen, paths, secret)
     try:
-        if key is None:
-            return identity.load_identity(paths, secret)
-        return identity.open_document(paths, identity.load_document(path), secret)
+        return identity.open_document(paths, identity.load_document(key), secret)
     except WrongPassphrase:
         typed = None if secret is not None else ask_passphrase(screen, None)
         if typed is None:
             raise
-        if key is None:
-            return identity.load_identity(paths, typed)
-        return identity.open_document(paths, identity.load_document(path), typed)
+        return identity.open_document(paths, identity.load_document(key), typed)
 
 
 def believed_senders(

@@ -19,6 +19,8 @@ STEP_MS = 10
 STEPS_MAX = 32
 """Some exporters write the interval as the protocol's steps of 10 ms."""
 COUNT_MAX = 8
+REPEAT_STEP_MS = 50
+RESOLUTIONS_MS = (100, 1000, 10_000, 600_000)
 NAME_SHOWN = 64
 
 
@@ -60,9 +62,14 @@ class Fields(Members):
     def said(self, name: str) -> bool:
         """Give true or false; missing is false."""
         found = self.content.get(name)
-        if found in {None, 0, 1}:
+        if found is None or (type(found) is int and found in {0, 1}):
             return bool(found)
         return self.flag(name)
+
+    def word(self, name: str) -> str:
+        """Give a word as it stands; empty if there is none."""
+        found = self.content.get(name)
+        return found if isinstance(found, str) else ""
 
     def list_of(self, name: str) -> "list[Fields]":
         """Give a list of objects; missing or null is empty."""
@@ -138,15 +145,25 @@ def _read_publish(given: Fields) -> dict[str, Any]:
         "credentials": given.number("credentials", 0, 1) if "credentials" in given.content else 0,
     }
     if isinstance(given.content.get("period"), dict):
-        period = given.part("period")
-        publish["period"] = {
-            "numberOfSteps": period.number("numberOfSteps", 0, 63),
-            "resolution": period.number("resolution", 0, 600_000),
-        }
+        publish["period"] = _read_period(given.part("period"))
     if isinstance(given.content.get("retransmit"), dict):
         retransmit = given.part("retransmit")
-        publish["retransmit"] = {
-            "count": retransmit.number("count", 0, 7),
-            "interval": retransmit.number("interval", 0, 1600),
-        }
+        interval = retransmit.number("interval", 0, REPEAT_STEP_MS * STEPS_MAX)
+        if interval % REPEAT_STEP_MS or not interval:  # as steps
+            interval = (min(interval, STEPS_MAX - 1) + 1) * REPEAT_STEP_MS
+        count = retransmit.number("count", 0, COUNT_MAX - 1)
+        publish["retransmit"] = {"count": count, "interval": interval}
     return publish
+
+
+def _read_period(given: Members) -> dict[str, int]:
+    """Read a publish period; some exporters wrote the whole period as its resolution."""
+    steps = given.number("numberOfSteps", 0, 63)
+    resolution = given.number("resolution", 0, RESOLUTIONS_MS[-1] * 63)
+    if resolution not in RESOLUTIONS_MS and steps and resolution % steps == 0:
+        resolution //= steps
+    if resolution not in RESOLUTIONS_MS:
+        if steps:
+            raise given.wrong("resolution", "100, 1000, 10000 or 600000 (ms)")
+        resolution = RESOLUTIONS_MS[0]
+    return {"numberOfSteps": steps, "resolution": resolution}

@@ -100,11 +100,11 @@ def read_cdb(content: dict[str, Any]) -> Database:
     if WRAPPER in content:
         top = Fields.of(top.part(WRAPPER))
     nets = tuple(_read_net(each) for each in top.list_of("netKeys"))
+    if not nets:
+        raise top.wrong("netKeys", "a list with a network key in it")
     apps = tuple(_read_app(each, nets) for each in top.list_of("appKeys"))
     _check_unique("netKeys", [net.index for net in nets])
     _check_unique("appKeys", [app.index for app in apps])
-    if not nets:
-        raise top.wrong("netKeys", "a list with a network key in it")
     keys = KeysRecord(
         tuple(sorted(nets, key=lambda net: net.index)),
         tuple(sorted(apps, key=lambda app: app.index)),
@@ -210,8 +210,8 @@ def _read_elements(given: Fields) -> list[dict[str, Any]]:
 
 def _read_settings(given: Fields, found: Database) -> dict[str, Any]:
     settings: dict[str, Any] = {}
-    if given.content.get("security") in {"secure", "insecure", "high", "low"}:
-        good = given.content["security"] in {"secure", "high"}
+    if given.word("security") in {"secure", "insecure", "high", "low"}:
+        good = given.word("security") in {"secure", "high"}
         settings["security"] = "secure" if good else "insecure"
     if given.content.get("defaultTTL") is not None:
         settings["defaultTTL"] = given.number("defaultTTL", 0, 127)
@@ -272,7 +272,7 @@ def _composition(given: Fields, elements: list[dict[str, Any]]) -> bytes:
     features = given.content.get("features")
     bits = 0
     for name, bit in FEATURES.items():
-        if isinstance(features, dict) and features.get(name) in {0, 1}:
+        if isinstance(features, dict) and features.get(name) in (0, 1):
             bits |= bit
     parts = []
     for each in elements:

@@ -33,6 +33,13 @@ KEY_BYTES = 16
 ELEMENTS_MAX = 255
 IV_END = 1 << 32
 STEPS_MAX = 1 << 31
+ONCE = {
+    "net_keys": "index",
+    "app_keys": "index",
+    "replay": "src",
+    "groups": "address",
+    "labels": "uuid",
+}
 HINT = "export the state anew: dunes mesh-export --format state"
 CODE = "bad-mesh-state"
 
@@ -241,6 +248,10 @@ def read_whole(content: dict[str, Any]) -> WholeMesh:
         _unicast(top, "high"),
     )
     _check_addresses(state)
+    for name, key in ONCE.items():
+        found = [each.content[key] for each in top.parts(name)]
+        if len(set(found)) != len(found):
+            raise DataError(f"{name} has one of them twice", hint=HINT, code=CODE)
     return WholeMesh(
         check_name(top.text("mesh_id"), "mesh"),
         top.octets("mesh_uuid", KEY_BYTES),

@@ -16,9 +16,14 @@ PACKAGES = {
 
 PURE = [
     "dunes/mesh/**/*.py",
+    "dunes/gateway/addressrange.py",
+    "dunes/gateway/cdb*.py",
+    "dunes/gateway/groups.py",
+    "dunes/gateway/members.py",
     "dunes/gateway/naming.py",
     "dunes/gateway/recovery.py",
     "dunes/gateway/sealing.py",
+    "dunes/gateway/wholestate.py",
     "dunes/maml/**/*.py",
     "dunes/mu/**/*.py",
     "dunes/starlink/monitor.py",

@@ -11,10 +11,10 @@ import json
 import uuid
 from typing import Any
 
+from dunes.gateway.cdb import address_text, head
 from torgo.errors import Impossible
 from torgo.plan import Node, Plan
 
-SCHEMA_ID = "https://www.bluetooth.com/specifications/specs/mesh-cdb-1-0-1-schema.json#"
 NAMESPACE = uuid.UUID("6f6c7a2e-5d5b-5a57-9a3c-0a1f6f4f7267")
 PROVISIONER_ADDRESS = 0x0001
 FIRST_ADDRESS = 0x0002
@@ -40,14 +40,7 @@ def cdb(plan: Plan, network_key: bytes, timestamp: str) -> str:
     mesh = uuid.uuid5(NAMESPACE, plan.scenario)
     provisioner = _uuid(mesh, "provisioner")
     friends = {node.friend for node in plan.nodes}
-    table: dict[str, Any] = {
-        "$schema": "http://json-schema.org/draft-04/schema#",
-        "id": SCHEMA_ID,
-        "version": "1.0.1",
-        "meshUUID": _written(mesh),
-        "meshName": plan.mesh_id or plan.name,
-        "timestamp": timestamp,
-        "partial": True,
+    table: dict[str, Any] = head(mesh, plan.mesh_id or plan.name, timestamp, partial=True) | {
         "netKeys": [
             {
                 "name": "preview, replaced by provisioning",
@@ -110,7 +103,7 @@ def _provisioner(identity: str) -> dict[str, Any]:
     return {
         "UUID": identity,
         "name": "torgo",
-        "unicastAddress": f"{PROVISIONER_ADDRESS:04X}",
+        "unicastAddress": address_text(PROVISIONER_ADDRESS),
         "security": "secure",
         "configComplete": False,
         "excluded": False,
@@ -128,7 +121,7 @@ def _node(
     return {
         "UUID": identity,
         "name": node.id,
-        "unicastAddress": f"{address:04X}",
+        "unicastAddress": address_text(address),
         "security": "secure",
         "configComplete": False,
         "excluded": False,

@@ -76,7 +76,9 @@ def test_what_was_made_is_read_back(opened):
 
 
 @given(states.STATES)
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_any_state_comes_back_as_it_was(opened, state):
     store = opened(state, replace_it=True, uuid=os.urandom(16))
     try:
@@ -96,7 +98,9 @@ CHANGES = st.one_of(
 
 
 @given(states.STATES, st.lists(st.lists(CHANGES, min_size=1, max_size=4), max_size=4))
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_changes_do_to_the_database_what_they_do_to_the_state(opened, state, batches):
     store = opened(state, replace_it=True, uuid=os.urandom(16))
     try:

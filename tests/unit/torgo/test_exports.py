@@ -9,9 +9,11 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import networkx as nx
 import pytest
 
+from dunes.gateway.cdbread import read_cdb
 from torgo.environment import BODY_RADIUS_M
 from torgo.errors import Impossible
 from torgo.explain import disjoint_paths
@@ -85,6 +87,15 @@ def test_the_cdb_preview_keeps_the_profile_s_rules(lunar):
         } == row["features"]
         assert {"count": 3, "interval": 20} == row["networkTransmit"], "CDB counts transmissions"
         assert (node.role != "leaf") == ("relayRetransmit" in row)
+
+
+def test_the_cdb_preview_is_read_where_databases_are_read(lunar):
+    schema = json.loads((Path(__file__).parents[3] / "docs/mesh-cdb.schema.json").read_text())
+    table = json.loads(cdb(lunar, bytes(range(16)), "2031-05-01T12:00:00Z"))
+    jsonschema.Draft202012Validator(schema).validate(table)
+    found = read_cdb(table)
+    assert len(lunar.nodes) + 1 == len(found.without_key)
+    assert [node.id for node in lunar.nodes] == found.without_key[1:]
 
 
 def test_babblesim_gets_both_directions_of_every_pair(space):

@@ -1,0 +1,328 @@
+"""Take a mesh into the database from a file: its whole state, or a Configuration Database.
+
+A state makes this gateway the one that wrote it, with SEQ behind all that it may have used
+since. A Configuration Database makes it one more provisioner of that mesh.
+"""
+
+import json
+import os
+import re
+import stat
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from random import Random, SystemRandom
+
+from dunes.clock import SYSTEM_CLOCK, Clock
+from dunes.crypto.identity import Identity, public_documents
+from dunes.errors import DataError, NotFound, StorageError, UsageError
+from dunes.gateway.cdbread import Database, is_cdb, read_cdb
+from dunes.gateway.directory import mark_path
+from dunes.gateway.mark import Mark, merged, read_mark
+from dunes.gateway.opening import Beside, MeshExists
+from dunes.gateway.recovery import judge
+from dunes.gateway.store import MeshStore
+from dunes.gateway.wholestate import WholeMesh, is_whole, read_whole
+from dunes.mesh.ivindex import UNKNOWN
+from dunes.mesh.managerstate import ManagerState
+from dunes.mesh.sequence import SeqRecord
+from dunes.model import NAME, check_name
+from dunes.settings import Settings
+from dunes.text import printable
+from dunes.uplink.target import gateway_name
+
+FILE_MAX_BYTES = 64 * 1024 * 1024
+"""A node of a Configuration Database takes some 3 kB; not all of 32,767 are likely."""
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What was taken in.
+
+    Attributes:
+        mesh_id: name of the mesh here.
+        mesh_uuid: 32 hex digits.
+        format: `cdb` or `state`.
+        file: where it came from.
+        nodes: how many can be configured.
+        without_device_key: names of nodes that can only be heard.
+        net_keys: how many.
+        app_keys: how many.
+        groups: how many groups and virtual addresses have a name.
+        unicast: our own address, e.g. `0x0001`.
+        range: addresses that we give out, e.g. `0x0002-0x7fff`.
+        seq: the next sequence number.
+        iv_index: the IV index; None: the first beacon will tell.
+        replaced: what was here by that name is gone.
+        dry_run: nothing was written.
+        notes: what a person should know.
+    """
+
+    mesh_id: str
+    mesh_uuid: str
+    format: str
+    file: str
+    nodes: int
+    without_device_key: list[str]
+    net_keys: int
+    app_keys: int
+    groups: int
+    unicast: str
+    range: str
+    seq: int
+    iv_index: int | None
+    replaced: bool
+    dry_run: bool
+    notes: list[str] = field(default_factory=list)
+
+
+def read_export(path: Path, stdin: bytes | None = None) -> WholeMesh | Database:
+    """Read a file that holds either format.
+
+    Args:
+        path: the file.
+        stdin: its content, where it came that way.
+
+    Raises:
+        NotFound, StorageError: the file.
+        DataError: neither format, or not sound.
+    """
+    data = _read(path) if stdin is None else stdin
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError) as e:
+        raise DataError(
+            f"{path} is not JSON", hint="dunes mesh-export writes what can be imported"
+        ) from e
+    if is_whole(content):
+        return read_whole(content)
+    if is_cdb(content):
+        return read_cdb(content)
+    raise DataError(
+        f"{path} is neither a Configuration Database nor a state export of a mesh",
+        hint="a Configuration Database has meshUUID and netKeys; a state export has "
+        '"format": "dunes.mesh-state/1"',
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise UsageError(f"{path} is not a file", hint="`-` reads stdin")
+            data = file.read(FILE_MAX_BYTES + 1)
+    except FileNotFoundError as e:
+        raise NotFound(f"no file {path}", hint="ls") from e
+    except IsADirectoryError as e:
+        raise UsageError(f"{path} is a directory", hint="name the file in it") from e
+    except OSError as e:
+        raise StorageError(f"{path} cannot be read: {e.strerror}") from e
+    if len(data) > FILE_MAX_BYTES:
+        raise DataError(f"{path} is larger than {FILE_MAX_BYTES} bytes: no mesh is", hint="ls -l")
+    return data
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an import comes to.
+
+    Attributes:
+        mesh_id: the name here.
+        uuid: of the mesh.
+        state: what the gateway goes on from.
+        beside: groups, labels, what is known of nodes.
+        report: for people.
+    """
+
+    mesh_id: str
+    uuid: bytes
+    state: ManagerState = field(repr=False)
+    beside: Beside = field(repr=False)
+    report: ImportReport
+
+
+def plan_import(
+    given: WholeMesh | Database,
+    settings: Settings,
+    path: Path,
+    *,
+    mesh_id: str = "",
+    force: bool = False,
+    rng: Random | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+) -> Plan:
+    """Say what an import would do here.
+
+    Args:
+        given: what was read.
+        settings: as loaded.
+        path: where it came from.
+        mesh_id: the name here; default: that of the state, or of the settings.
+        force: replace a mesh of that name.
+        rng: for the address; default: the system's.
+        clock: for ages.
+
+    Raises:
+        MeshExists: there is one of that name, and `force` is off.
+        NotFound: no address is left in the mesh.
+        UsageError: no name can be made of the mesh's.
+    """
+    notes: list[str] = []
+    without_key: list[str] = []
+    if isinstance(given, WholeMesh):
+        name, kind = mesh_id or given.mesh_id, "state"
+        state = given.for_import(clock.unix_us())
+        beside = Beside(given.groups, given.labels, given.about)
+        notes += _one_gateway(given, settings)
+    else:
+        name, kind = mesh_id or settings["mesh.id"] or fold_name(given.name), "cdb"
+        state, shared = given.join(rng or SystemRandom())
+        beside = Beside(given.groups, given.labels, given.about)
+        without_key = given.without_key
+        notes += _cdb_notes(given, shared=shared)
+    check_name(name, "mesh")
+    known = _known(settings, name, state.unicast)
+    if known is not None and not force:
+        raise MeshExists(
+            f"there is a mesh {name} here already", hint="--force replaces it, or --mesh-id NAME"
+        )
+    if known is not None and known.mesh == given.uuid:
+        state = _behind(state, known, notes)
+    if settings["mesh.id"] not in {"", name}:
+        notes.append(
+            f"this gateway's mesh is {settings['mesh.id']}; to work with this one: "
+            f"--mesh-id {name}, or mcp init --mesh-id {name}"
+        )
+    iv = state.stack.iv.index
+    report = ImportReport(
+        name,
+        given.uuid.hex(),
+        kind,
+        str(path),
+        len(state.nodes),
+        without_key,
+        len(state.stack.keys.nets),
+        len(state.stack.keys.apps),
+        len(beside.groups) + len(beside.labels),
+        f"{state.unicast:#06x}",
+        f"{state.low:#06x}-{state.high:#06x}",
+        state.stack.seq.limit,
+        None if iv == UNKNOWN else iv,
+        replaced=known is not None,
+        dry_run=False,
+        notes=notes,
+    )
+    return Plan(name, given.uuid, state, beside, report)
+
+
+def carry_out(plan: Plan, settings: Settings, identity: Identity, *, holder: str) -> None:
+    """Put a planned import into the database.
+
+    Raises:
+        MeshBusy: somebody writes the mesh that it replaces.
+        StorageError, Denied: the database.
+    """
+    MeshStore.create(
+        settings,
+        plan.mesh_id,
+        plan.state,
+        uuid=plan.uuid,
+        identity=identity,
+        holder=holder,
+        replace_it=plan.report.replaced,
+        beside=plan.beside,
+    ).close()
+
+
+def fold_name(text: str) -> str:
+    """Make a mesh's name of what an app calls it: `nRF Mesh Network` is `nrf-mesh-network`.
+
+    Raises:
+        UsageError: nothing is left of it.
+    """
+    folded = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:64].rstrip("-._")
+    if NAME.fullmatch(folded) is None or not folded[0].isalpha():
+        raise UsageError(
+            "the mesh's name in the file cannot name it here", hint="--mesh-id lunar-ble-001"
+        )
+    return folded
+
+
+def _one_gateway(given: WholeMesh, settings: Settings) -> list[str]:
+    """Say what has to become of the gateway that wrote a state, if it was another one."""
+    own = {gateway_name(settings, document.kid) for document in public_documents(settings.paths)}
+    if given.gateway in own:
+        return []
+    who = printable(given.gateway, 64) or "the gateway that wrote it"
+    if given.moved:
+        return [f"{who} gave the mesh away and sends nothing more"]
+    note = (
+        f"{who} must send nothing any more: two gateways with one address would use the same "
+        "sequence numbers"
+    )
+    return [note]
+
+
+def _cdb_notes(given: Database, *, shared: bool) -> list[str]:
+    notes = ["the IV index will be taken from the first beacon that a proxy sends"]
+    notes += [f"{text} ({count})" for text, count in sorted(given.notes.items()) if count]
+    if given.without_key:
+        notes.append(
+            f"{len(given.without_key)} nodes came without a device key: they can be heard and "
+            "commanded by address, not configured"
+        )
+    if shared:
+        notes.append(
+            "other provisioners have all addresses among themselves: ours are from one of their "
+            "ranges, so let only one of you add nodes"
+        )
+    return notes
+
+
+def _known(settings: Settings, name: str, unicast: int) -> Mark | None:
+    """Say how far a mesh of that name is here, by its database and by its mark.
+
+    Args:
+        settings: as loaded.
+        name: of the mesh.
+        unicast: the address whose sequence numbers count.
+    """
+    try:
+        with MeshStore.open(settings, name, write=False) as store:
+            network, views, gone = store.network, store.views(), store.gone()
+            seq = store.sent_from(unicast)
+    except NotFound:
+        return None
+    ranges = [(view.unicast, view.unicast + view.elements - 1) for view in views]
+    ranges += [(each.unicast, each.unicast + each.elements - 1) for each in gone]
+    stored = Mark(
+        network.uuid,
+        network.generation,
+        network.keys_generation,
+        unicast,
+        seq.iv_index,
+        seq.limit,
+        network.iv_index,
+        bool(network.iv_updating),
+        merged(ranges),
+    )
+    mark = read_mark(mark_path(settings.paths, name))
+    if mark is None or mark.mesh != stored.mesh or mark.generation <= stored.generation:
+        return stored
+    if mark.unicast != unicast:
+        return replace(mark, unicast=unicast, iv_index=seq.iv_index, limit=seq.limit)
+    return mark
+
+
+def _behind(state: ManagerState, known: Mark, notes: list[str]) -> ManagerState:
+    """Let a state that is imported over the same mesh go on behind what was used here."""
+    found = judge(state, known.mesh, -1, known.keys_generation, replace(known, generation=0))
+    stack = state.stack
+    seq = found.seq or stack.seq
+    if found.seq is not None:
+        notes.append("this gateway has used higher sequence numbers than the file knows of")
+    iv = found.iv or stack.iv
+    return replace(
+        state,
+        stack=replace(stack, seq=SeqRecord(seq.iv_index, seq.limit), iv=iv),
+        gone=(*state.gone, *found.gone),
+    )
