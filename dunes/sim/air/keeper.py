@@ -12,6 +12,7 @@ import msgspec
 
 from dunes.errors import StorageError
 from dunes.mesh.nodestate import NodeState
+from dunes.mesh.sequence import SeqRecord
 from dunes.mesh.state import Store
 
 LAZY_S = 2.0
@@ -93,9 +94,7 @@ class Keeper:
         """Take a `Store` of a node's core; it may go on when this returns."""
         state = NodeState.updated(self.kept[name].state, store)
         self.change(name, now_us, state=state)
-        if store.before_sending or any(
-            type(each).__name__ == "SeqRecord" for each in store.changes
-        ):
+        if store.before_sending or any(isinstance(each, SeqRecord) for each in store.changes):
             self.write(name)
 
     def change(self, name: str, now_us: int, **changes: object) -> None:
