@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dunes.clock import SYSTEM_CLOCK, US_PER_S, Clock, rfc3339
-from dunes.errors import NotFound
+from dunes.errors import ConfigError, NotFound
 from dunes.model import Priority
 from dunes.settings import Settings
 from dunes.site import Site, running_site
@@ -39,11 +39,17 @@ class MeshPart:
 
     Attributes:
         id: its configured name; empty if none was given.
-        state: `no mesh yet`: this release has no mesh commands.
+        state: `no mesh yet`, `7 of 20 nodes configured`, …
+        nodes: how many are known.
+        configured: how many of them are what they shall be.
+        owner: the command that uses it now; empty: nobody.
     """
 
     id: str
     state: str
+    nodes: int = 0
+    configured: int = 0
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +158,7 @@ def look(
         site=site.name if site is not None else "",
         link=_link(settings, site, timeout_s),
         held_until=rfc3339(hold.until_us) if hold is not None else "",
-        mesh=MeshPart(settings["mesh.id"], NO_MESH),
+        mesh=_mesh(settings),
         tables=tables,
         destinations=destinations,
     )
@@ -168,6 +174,21 @@ def _gateway(settings: Settings) -> str:
         return f"gw-{load_identity(settings.paths).kid[:12]}"
     except NoIdentity:
         return ""
+
+
+def _mesh(settings: Settings) -> MeshPart:
+    from dunes.gateway.store import MeshStore
+    from dunes.mesh.managerstate import Progress
+
+    try:
+        with MeshStore.open(settings, write=False) as store:
+            views, owner = store.views(), store.written_by or ""
+            name = store.mesh_id
+    except (NotFound, ConfigError):
+        return MeshPart(settings["mesh.id"], NO_MESH)
+    configured = sum(view.progress == Progress.CONFIGURED for view in views)
+    state = f"{configured} of {len(views)} nodes configured"
+    return MeshPart(name, state, len(views), configured, owner)
 
 
 def _link(settings: Settings, site: Site | None, timeout_s: float) -> LinkPart:

@@ -60,6 +60,8 @@ def lines(report: "Status") -> Iterator[str]:
     if report.held_until:
         yield f"uplink       held until {report.held_until} (a rehearsed outage)"
     yield f"mesh         {report.mesh.state}" + (f" ({report.mesh.id})" if report.mesh.id else "")
+    if report.mesh.owner:
+        yield f"             used by {report.mesh.owner}"
     if not report.tables:
         yield "queue        nothing buffered yet (dunes ingest)"
     else:
