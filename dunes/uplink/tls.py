@@ -154,7 +154,7 @@ def client_context(*, ca_file: str = "", tls_sha256: str = "") -> ssl.SSLContext
     if tls_sha256:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        context.sslobject_class = _pinned(fingerprint(tls_sha256))
+        _pin(context, fingerprint(tls_sha256))
     return context
 
 
@@ -162,22 +162,31 @@ class WrongCertificate(ssl.SSLCertVerificationError):
     """The peer's certificate is not the one that is pinned."""
 
 
-def _pinned(wanted: str) -> type[ssl.SSLObject]:
-    """Make a TLS object class that accepts one certificate.
+def _pin(context: ssl.SSLContext, wanted: str) -> None:
+    """Accept one certificate, on asyncio's connections and on blocking ones.
 
     The handshake fails before a byte of ours is sent, as a failed verification would.
     """
 
-    class Pinned(ssl.SSLObject):
+    def check(certificate: bytes | None) -> None:
+        found = hashlib.sha256(certificate or b"").hexdigest()
+        if found != wanted:
+            raise WrongCertificate(
+                f"the certificate is not the pinned one: it has SHA-256 {found}"
+            )
+
+    class PinnedObject(ssl.SSLObject):
         def do_handshake(self) -> None:
             super().do_handshake()
-            found = hashlib.sha256(self.getpeercert(binary_form=True) or b"").hexdigest()
-            if found != wanted:
-                raise WrongCertificate(
-                    f"the certificate is not the pinned one: it has SHA-256 {found}"
-                )
+            check(self.getpeercert(binary_form=True))
 
-    return Pinned
+    class PinnedSocket(ssl.SSLSocket):
+        def do_handshake(self, block: bool = False) -> None:
+            super().do_handshake(block)
+            check(self.getpeercert(binary_form=True))
+
+    context.sslobject_class = PinnedObject
+    context.sslsocket_class = PinnedSocket
 
 
 def request_fingerprint(host: str, port: int, timeout_s: float) -> str:
