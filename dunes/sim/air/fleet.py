@@ -159,7 +159,8 @@ class Fleet:
         name, spec, seed = member.name, need_air(self.definition), self.definition.seed
         kept = self.keeper.load(name)
         tools = instruments(self.sources, member.kind.table, name, member.number, seed)
-        reporter = Reporter(name, tools, self.keeper, self.site_us, self.clock)
+        pace = Random(f"{seed}/{name}/pace")  # noqa: S311 - when reports come
+        reporter = Reporter(name, tools, self.keeper, self.site_us, self.clock, pace)
         models = make_models(member.kind.elements, reporter.read, reporter.sent)
         reporter.models = models
         if models.reporting is not None:

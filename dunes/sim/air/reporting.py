@@ -2,14 +2,20 @@
 
 A value beyond its limits is told at once, and again once a minute of ours while its cause
 lasts: a site that runs fast does not flood its mesh.
+
+The vendor model reports by the period of its publication. A gateway that sets none leaves the
+pace to the node: it is that of its Sensor Server then, or else `OWN_PACE_S`.
 """
 
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from random import Random
 from typing import NamedTuple
 
 from dunes.clock import Clock
+from dunes.mesh.models.config import read_period_octet
+from dunes.mesh.models.sensor import SENSOR_SERVER
 from dunes.sim.air.instruments import Instruments
 from dunes.sim.air.keeper import Keeper
 from dunes.sim.air.models import Models
@@ -20,6 +26,9 @@ WATCH_S = 1.0
 SLICES = 20
 """Not all nodes in the same moment."""
 AGAIN_S = 60.0
+OWN_PACE_S = 60.0
+PERIOD_MASK = 0x3F
+"""The steps of a publish period; without any there is none (Mesh Protocol 1.1, 4.2.3.3)."""
 
 
 class Alert(NamedTuple):
@@ -39,6 +48,7 @@ class Reporter:
         keeper: of the account.
         site_us: gives site time.
         clock: ours.
+        rng: when the first report of an own pace comes.
         models: the node's; set when they are made.
     """
 
@@ -47,8 +57,10 @@ class Reporter:
     keeper: Keeper
     site_us: Callable[[], int]
     clock: Clock
+    rng: Random
     models: Models = field(default_factory=Models)
     _alerted_s: dict[str, float] = field(default_factory=dict)
+    _due_s: float | None = None
 
     def read(self, kind: str) -> float | None:
         """Measure."""
@@ -77,26 +89,51 @@ class Reporter:
                 self._alerted_s[kind] = now_s
                 yield Alert(kind, number)
 
-    def raise_alerts(self, node: VirtualNode) -> None:
-        """Let the node tell what is beyond its limits, if it may publish."""
+    def look(self, node: VirtualNode) -> None:
+        """Let the node tell what it has to tell now, if it may publish."""
         found = self.models.reporting
         if found is None or not node.powered or not node.node.provisioned:
             return
         element, server = found
-        if node.node.config.config.of(element, server.identity).publication is None:
+        publication = node.node.config.config.of(element, server.identity).publication
+        if publication is None:
+            self._due_s = None
             return
         now_s = asyncio.get_running_loop().time()
         for alert in self.alerts(server.kinds, now_s):
             message = server.alert(alert.kind, alert.number, now_s)
             node.node.publish(element, server, message, now_s)
             node.pump()
+        if not publication.period & PERIOD_MASK and self._is_due(node, now_s):
+            periodic = server.publication(now_s)
+            if periodic is not None:
+                node.node.publish(element, server, periodic, now_s)
+                node.pump()
+
+    def _is_due(self, node: VirtualNode, now_s: float) -> bool:
+        """Say whether an own pace wants reports now."""
+        pace_s = self._pace_s(node)
+        if self._due_s is None:
+            self._due_s = now_s + self.rng.random() * pace_s
+        self._due_s = min(self._due_s, now_s + pace_s)
+        if now_s < self._due_s:
+            return False
+        self._due_s = now_s + pace_s
+        return True
+
+    def _pace_s(self, node: VirtualNode) -> float:
+        for each in node.node.config.config.models:
+            published = each.publication
+            if each.model == SENSOR_SERVER and published and published.period & PERIOD_MASK:
+                return read_period_octet(published.period)
+        return OWN_PACE_S
 
 
 async def watch(reporters: dict[str, Reporter], nodes: dict[str, VirtualNode]) -> None:
-    """Let all nodes look at their limits, for ever."""
+    """Let all nodes look at what they have to tell, for ever."""
     names, turn = list(nodes), 0
     while True:
         await asyncio.sleep(WATCH_S / SLICES)
         for name in names[turn::SLICES]:
-            reporters[name].raise_alerts(nodes[name])
+            reporters[name].look(nodes[name])
         turn = (turn + 1) % SLICES

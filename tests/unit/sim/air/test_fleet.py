@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from dunes.mesh.manager import Received
-from dunes.mesh.models import config_node, generic, sensor
+from dunes.mesh.models import config_models, config_node, generic, sensor
 from dunes.mesh.models.config import period_octet
 from dunes.mesh.models.habitat import habitat
 from dunes.mesh.models.habitat_server import HabitatMessage
@@ -100,6 +100,34 @@ def test_telemetry_comes_at_the_configured_period_and_is_accounted_for(raise_fle
         numbers = [each.sequence for kind in ("o2", "radiation") for each in found[kind]]
         assert after.sequence >= max(numbers) + 1
         assert list(range(min(numbers), max(numbers) + 1)) == sorted(numbers)
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(("name", "pace_s"), [("hab-sensor-001", 1.0), ("crew-001", 0.5)])
+def test_a_vendor_model_without_a_period_reports_at_the_node_s_own_pace(
+    raise_fleet, open_gateway, monkeypatch, name, pace_s
+):
+    monkeypatch.setattr("dunes.sim.air.reporting.OWN_PACE_S", 0.5)
+    monkeypatch.setattr("dunes.sim.air.reporting.WATCH_S", 0.1)
+
+    async def scene():
+        async with raise_fleet(2) as (_, port), open_gateway(port) as gateway:
+            gateway.manage()
+            unicast = await gateway.provision(name)
+            await gateway.join(name)
+            await gateway.configure(unicast, PERIOD)
+            await gateway.ask(
+                unicast,
+                config_models.PublicationSet(unicast, 0xC000, 0, 0xFF, 0, 0, habitat().server),
+            )
+            await asyncio.sleep(pace_s)
+            gateway.events.clear()
+            await asyncio.sleep(3.0)
+            found = heard_of(gateway, unicast)
+        reported = {"o2", "radiation"} if name.startswith("hab") else {"heart_rate", "spo2"}
+        for kind in reported:
+            assert 3.0 / pace_s == pytest.approx(len(found[kind]), abs=1)
 
     asyncio.run(scene())
 

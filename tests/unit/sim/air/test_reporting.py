@@ -1,5 +1,7 @@
 """What virtual nodes measure, report and alert."""
 
+from random import Random
+
 import pytest
 
 from dunes.clock import Clock
@@ -148,7 +150,9 @@ def test_alerts_come_once_a_minute_while_their_cause_lasts(tmp_path):
     keeper = Keeper(tmp_path)
     keeper.load("x")
     site_us = START_US
-    reporter = Reporter("x", mine, keeper, lambda: site_us, Clock(lambda: 0.0, lambda: 0))
+    reporter = Reporter(
+        "x", mine, keeper, lambda: site_us, Clock(lambda: 0.0, lambda: 0), Random(1)
+    )
     kinds = ("o2", "radiation")
     assert [] == list(reporter.alerts(kinds, 0.0))
     sources["lunar_telemetry"].world.trigger("solar-particle", START_US / 1e6)
