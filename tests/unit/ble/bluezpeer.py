@@ -8,6 +8,7 @@ devices that are forgotten after a scan, a disconnect that takes its time, crash
 
 import asyncio
 import contextlib
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass, field
@@ -88,6 +89,7 @@ class Peer:
 
     address: str
     said: dict  # Service Data by 16-bit UUID
+    name: str | None = None
     table: tuple = (0x1827,)
     mtu: int | None = 69
     rssi: int = -60
@@ -165,7 +167,7 @@ class Bluetoothd:
         return True
 
     async def answer(self, message):
-        name = f"on_{message.member}"
+        name = "on_" + re.sub(r"(?<!^)(?=[A-Z])", "_", message.member).lower()
         if message.path not in self.objects and message.path != "/":
             reply = Message.new_error(
                 message, "org.freedesktop.DBus.Error.UnknownObject", f"no {message.path}"
@@ -206,15 +208,15 @@ class Bluetoothd:
             )
         )
 
-    async def on_GetManagedObjects(self, _):  # noqa: N802
+    async def on_get_managed_objects(self, _):
         return "a{oa{sa{sv}}}", [self.objects]
 
     # --- the adapter
 
-    async def on_SetDiscoveryFilter(self, message):  # noqa: N802
+    async def on_set_discovery_filter(self, message):
         self.filters[message.sender] = message.body[0]
 
-    async def on_StartDiscovery(self, message):  # noqa: N802
+    async def on_start_discovery(self, message):
         if not self.objects[message.path][ADAPTER]["Powered"].value:
             raise RefusedError("NotReady", "Resource Not Ready")
         if message.sender in self.sessions:
@@ -224,7 +226,7 @@ class Bluetoothd:
         if self.ticker is None:
             self.ticker = asyncio.ensure_future(self.tick())
 
-    async def on_StopDiscovery(self, message):  # noqa: N802
+    async def on_stop_discovery(self, message):
         if message.sender not in self.sessions:
             raise RefusedError("Failed", "No discovery started")
         self.sessions.discard(message.sender)
@@ -234,7 +236,7 @@ class Bluetoothd:
             self.ticker = None
             self.later(self.forget_s, self.forget_all)
 
-    async def on_RemoveDevice(self, message):  # noqa: N802
+    async def on_remove_device(self, message):
         (path,) = message.body
         if path not in self.objects:
             raise RefusedError("DoesNotExist", "Does Not Exist")
@@ -275,7 +277,7 @@ class Bluetoothd:
             values = {
                 "Address": Variant("s", peer.address),
                 "AddressType": Variant("s", "random"),
-                "Alias": Variant("s", peer.address.replace(":", "-")),
+                "Alias": Variant("s", peer.name or peer.address.replace(":", "-")),
                 "Adapter": Variant("o", "/org/bluez/hci0"),
                 "Paired": Variant("b", False),
                 "Trusted": Variant("b", False),
@@ -285,8 +287,12 @@ class Bluetoothd:
                 "RSSI": Variant("n", peer.rssi),
                 "ServiceData": Variant("a{sv}", fresh),
             }
+            if peer.name:
+                values["Name"] = Variant("s", peer.name)
             self.added(peer.path, **{DEVICE: values})
             return
+        if peer.name and "Name" not in device:
+            self.changed(peer.path, DEVICE, Name=Variant("s", peer.name))
         if device["Connected"].value:
             return  # a node with one link does not advertise
         duplicate = not self.old and any(
@@ -307,7 +313,7 @@ class Bluetoothd:
 
     # --- devices
 
-    async def on_Connect(self, message):  # noqa: N802
+    async def on_connect(self, message):
         peer = self.peers[message.path]
         if not peer.in_reach:
             await asyncio.sleep(60)
@@ -362,7 +368,7 @@ class Bluetoothd:
                 self.added(f"{at}/char{handle:04x}", **{CHARACTERISTIC: values})
             handle += 2
 
-    async def on_Disconnect(self, message):  # noqa: N802
+    async def on_disconnect(self, message):
         peer = self.peers[message.path]
         self.later(self.disconnect_s, lambda: self.disconnected(peer))
 
@@ -380,10 +386,10 @@ class Bluetoothd:
     def peer_of(self, path):
         return next(peer for peer in self.peers.values() if path.startswith(f"{peer.path}/"))
 
-    async def on_StartNotify(self, message):  # noqa: N802
+    async def on_start_notify(self, message):
         self.changed(message.path, CHARACTERISTIC, Notifying=Variant("b", True))
 
-    async def on_WriteValue(self, message):  # noqa: N802
+    async def on_write_value(self, message):
         peer = self.peer_of(message.path)
         value, options = message.body
         assert "command" == options["type"].value
