@@ -1,7 +1,8 @@
 """The advertising bearer between nodes: who hears whom, how surely, and when. Pure.
 
 A node sends a PDU some times; each neighbour takes the first copy that arrives, as its
-message cache would drop the others. Nothing collides.
+message cache would drop the others. Nothing collides. A radio sends one PDU after another:
+what a node says later also arrives later, and what is too much for its queue is dropped.
 """
 
 import math
@@ -20,6 +21,10 @@ CHANCE_SURE = 0.9999
 GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 DELAY_MIN_S, DELAY_MAX_S = 0.002, 0.02
 """From the order to send to the first copy: random, as 3.4.6.2 of Mesh Protocol 1.1 asks."""
+ADVERTISEMENT_S = 0.005
+"""One advertising event on three channels, and what lies between two of them."""
+QUEUE_MAX_S = 2.0
+"""A node drops what it could not begin to send within this."""
 
 
 class Place(NamedTuple):
@@ -49,11 +54,14 @@ class Field:
         chances: by sender and receiver: that one copy arrives.
         rng: for loss and delay.
         loss: share of the copies that is lost on top.
+        dropped: PDUs that found no room in their sender's queue.
     """
 
     chances: dict[str, dict[str, float]]
     rng: Random
     loss: float = 0.0
+    dropped: int = 0
+    _free_s: dict[str, float] = field(default_factory=dict)
     _sure: dict[str, set[str]] = field(default_factory=dict)
 
     @classmethod
@@ -71,14 +79,22 @@ class Field:
         """Give the nodes that hear a node."""
         return set(self.chances[name])
 
-    def cast(self, sender: str, sends: int, interval_s: float) -> list[Copy]:
+    def cast(self, sender: str, sends: int, interval_s: float, now_s: float) -> list[Copy]:
         """Say which copies of a PDU reach whom.
 
         Args:
             sender: its name.
             sends: how often it is sent.
             interval_s: between two of them.
+            now_s: seconds.
         """
+        wait_s = max(self._free_s.get(sender, 0.0) - now_s, 0.0)
+        if wait_s > QUEUE_MAX_S:
+            self.dropped += 1
+            return []
+        first_s = wait_s + self.rng.uniform(DELAY_MIN_S, DELAY_MAX_S)
+        last_s = first_s + (sends - 1) * interval_s
+        self._free_s[sender] = now_s + last_s + ADVERTISEMENT_S
         rng, keep = self.rng, 1.0 - self.loss
         near = self._near(sender) if keep == 1.0 else set()
         copies: dict[int, set[str]] = {0: set(near)}
@@ -89,7 +105,6 @@ class Field:
                 if rng.random() < chance * keep:
                     copies.setdefault(number, set()).add(name)
                     break
-        first_s = rng.uniform(DELAY_MIN_S, DELAY_MAX_S)
         return [
             Copy(first_s + number * interval_s, names)
             for number, names in sorted(copies.items())

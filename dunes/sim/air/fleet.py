@@ -223,7 +223,7 @@ class Fleet:
         message = out.data[0] == AD_MESH_MESSAGE
         heard = self.ear.heard(node.node, out.data[1:]) if message else set()
         loop = asyncio.get_running_loop()
-        for copy in self.heard.cast(node.name, out.sends, out.interval_s):
+        for copy in self.heard.cast(node.name, out.sends, out.interval_s, loop.time()):
             loop.call_later(copy.after_s, self._deliver, copy.receivers, out.data, heard)
 
     def _deliver(self, receivers: set[str], data: bytes, heard: set[str]) -> None:
