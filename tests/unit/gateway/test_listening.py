@@ -1,0 +1,381 @@
+"""A gateway with its real store and buffer, its radio's far end real node state machines."""
+
+import asyncio
+import json
+import socket
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from meshsite import FakeRadio, Site, until
+from sqlalchemy import text
+
+from dunes.buffer.store import open_buffer
+from dunes.errors import DunesError, NotFound, StorageError, UsageError
+from dunes.gateway import owner
+from dunes.gateway.changing import configure, refresh_keys, remove
+from dunes.gateway.feed import merged
+from dunes.gateway.listening import _Listener
+from dunes.gateway.profile import load_profile
+from dunes.gateway.sending import send
+from dunes.gateway.service import NoOwner, Service, ask_owner, socket_path
+from dunes.gateway.setup import Request, set_up
+from dunes.gateway.standing import live, standing
+from dunes.gateway.store import MeshStore
+from dunes.gateway.verbs import verbs_of
+from dunes.gateway.waiting import NoAnswer
+from dunes.mesh.managerstate import KnownNode, NodeGone
+from dunes.mesh.outbox import Message
+from dunes.mesh.replay import ReplayEntry
+from dunes.mesh.sequence import SeqRecord
+from dunes.mesh.state import Store
+from dunes.settings import load
+
+TABLE = "lunar_telemetry"
+PROFILE = load_profile()
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("DUNES_HOME", str(tmp_path))
+    return load({"DUNES_HOME": str(tmp_path), "DUNES_MESH_ID": "lunar-ble-001"}, folder=tmp_path)
+
+
+class Place:
+    """A site, and a gateway's disk."""
+
+    def __init__(self, home, monkeypatch, count):
+        self.home, self.site = home, Site(count)
+        self.said, self.heard = [], []
+
+        async def radio(*_args, **_more):
+            self.radio = FakeRadio(self.site)
+            return self.radio
+
+        monkeypatch.setattr(owner, "open_radio", radio)
+
+    async def set_up(self, nodes=None, **more):
+        request = Request(
+            nodes or len(self.site.hosted),
+            PROFILE,
+            PROFILE.mode("low"),
+            range_m=100.0,
+            quiet_s=0.6,
+            **more,
+        )
+        return await set_up(
+            self.home, request, tell=lambda _: None, note=self.said.append, warn=self.said.append
+        )
+
+    @asynccontextmanager
+    async def listening(self):
+        async with owner.open_gateway(
+            self.home, holder="test", table=TABLE, note=self.said.append, warn=self.said.append
+        ) as gateway:
+            listener = _Listener(gateway, TABLE, lambda r, _: self.heard.append(r), None)
+            gateway.runner.on_kept.append(listener.kept)
+            async with gateway.proxies.kept():
+                await gateway.reach(timeout_s=5)
+                yield gateway
+
+    async def report_to_a_broken_disk(self, node):
+        """Listen; the transaction of a report fails at its very end."""
+        async with self.listening() as gateway:
+            self.before = replay(gateway)
+            write = MeshStore.apply_on
+
+            def breaks(store, connection, state):
+                write(store, connection, state)
+                raise StorageError("the disk is gone")
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(MeshStore, "apply_on", breaks)
+                node.report(1, 20.0)
+                await gateway.runner.failed()
+
+    def rows(self):
+        """Readings on the disk."""
+        with open_buffer(self.home, create=False) as buffer, buffer.reading() as connection:
+            (found,) = connection.execute(text("select coalesce(sum(msgs), 0) from lane")).first()
+            return found
+
+    def named(self, name):
+        return next(each for each in self.site.hosted if each.name == name)
+
+
+@pytest.fixture
+def place(home, monkeypatch):
+    return lambda count: Place(home, monkeypatch, count)
+
+
+def in_loop(body):
+    async def limited():
+        async with asyncio.timeout(30):
+            await body()
+
+    asyncio.run(limited())
+
+
+def test_what_nodes_measure_is_kept_once_by_name_and_alerts_are_acknowledged(place):
+    async def body():
+        at = place(2)
+        async with at.site:
+            assert (await at.set_up()).complete
+            first, second = at.site.hosted
+            async with at.listening():
+                first.publish_sensor(temperature=21.5, humidity=40.0)
+                second.report(4, 18.5, alert=True)
+                await until(lambda: len(at.heard) == 3)
+                await until(lambda: not second.habitat._alerts)
+            by_kind = {reading.kind: reading for reading in at.heard}
+            assert ("hab-sensor-001", 21.5, "Cel", "ROUTINE") == shown(by_kind["temperature"])
+            assert "hab-sensor-001" == by_kind["humidity"].device
+            alert = next(r for r in at.heard if r.device == "hab-sensor-002")
+            assert "ALERT" == alert.priority.name
+            assert all(reading.simulated for reading in at.heard)
+            assert 3 == at.rows()
+
+    in_loop(body)
+
+
+def shown(reading):
+    return reading.device, reading.value, reading.unit, reading.priority.name
+
+
+def test_an_alert_that_is_said_again_is_kept_once(place):
+    async def body():
+        at = place(1)
+        async with at.site:
+            await at.set_up()
+            (node,) = at.site.hosted
+            async with at.listening() as gateway:
+                gateway.runner.on_kept.clear()  # it is not acknowledged
+                node.report(1, 8.5, alert=True)
+                await until(lambda: gateway.readings.repeated >= 1)
+                await gateway.runner.flush()
+            assert 1 == at.rows()
+
+    in_loop(body)
+
+
+def test_a_replayed_a_forged_and_an_unknown_message_are_refused_and_counted(place):
+    async def body():
+        at = place(1)
+        async with at.site:
+            await at.set_up()
+            (node,) = at.site.hosted
+            said = []
+            async with at.listening() as gateway:
+                (link,) = node.links.values()
+                put = link.inbox.put_nowait
+                link.inbox.put_nowait = lambda value: (said.append(value), put(value))
+                node.report(1, 20.0)
+                await until(lambda: len(at.heard) == 1)
+                values = list(said)
+                gateway.manager.stack._cache.clear()  # as after a restart
+                for value in values:
+                    put(value)
+                forged = values[-1][:-1] + bytes([values[-1][-1] ^ 1])
+                for value in [*values[:-1], forged]:
+                    put(value)
+                payload = bytes.fromhex("c0ffff") + b"?"
+                node.node.stack.send(Message(1, payload, 0))
+                at.site.kick.set()
+                node.report(1, 21.0)
+                await until(lambda: len(at.heard) == 2)
+                now = await live(gateway, {})
+            assert {"mesh-replay": 1, "mesh-mic": 1} == now.dropped
+            assert [20.0, 21.0] == [reading.value for reading in at.heard]
+            assert 2 == at.rows()
+
+    in_loop(body)
+
+
+def test_readings_and_what_bars_them_from_coming_again_are_written_together_or_not_at_all(
+    place,
+):
+    async def body():
+        at = place(1)
+        async with at.site:
+            await at.set_up()
+            (node,) = at.site.hosted
+            with pytest.raises(StorageError, match="disk"):
+                await at.report_to_a_broken_disk(node)
+            assert 0 == at.rows()
+            async with at.listening() as gateway:
+                assert at.before == replay(gateway)
+                node.report(1, 21.0)
+                await until(lambda: len(at.heard) == 1)
+            assert 1 == at.rows()
+
+    in_loop(body)
+
+
+def replay(gateway):
+    return {entry.src: entry.seq for entry in gateway.store.load().stack.replay}
+
+
+def test_the_last_of_each_record_is_what_a_group_commit_writes():
+    node = KnownNode(b"u" * 16, 2, 1, b"k" * 16)
+    stores = [
+        Store(1, (SeqRecord(0, 50), ReplayEntry(2, 0, 7), node), False),
+        Store(2, (ReplayEntry(2, 0, 9), ReplayEntry(3, 0, 1)), False),
+        Store(3, (SeqRecord(0, 100), NodeGone(2, 1, 0)), True),
+    ]
+    one = merged(stores)
+    assert (3, True) == (one.ticket, one.before_sending)
+    assert (
+        ReplayEntry(2, 0, 9),
+        ReplayEntry(3, 0, 1),
+        SeqRecord(0, 100),
+        NodeGone(2, 1, 0),
+    ) == one.changes
+
+
+def test_actuators_obey_settings_change_keys_are_renewed_and_nodes_leave(place):
+    async def body():
+        at = place(3)
+        async with at.site:
+            await at.set_up()
+            async with at.listening() as gateway:
+                one = at.named("hab-sensor-002")
+                done = await send(gateway, {"device": "hab-sensor-002", "onoff": "on"})
+                assert (True, {"onoff": "on"}) == (done.acknowledged, done.state)
+                assert 1 == one.onoff.state(at.site.now_s)
+                done = await send(gateway, {"device": "hab-sensor-002", "level": -7})
+                assert {"level": -7} == done.state
+                done = await send(gateway, {"device": "hab-sensor-002", "get": True})
+                assert {"onoff": "on", "level": -7} == done.state
+                with pytest.raises(UsageError, match="no message"):
+                    await send(gateway, {"device": "hab-sensor-002", "vendor": "zz"})
+                with pytest.raises(NotFound, match="hab-sensor-9"):
+                    await send(gateway, {"device": "hab-sensor-9", "get": True})
+
+                asked = {"node": "all", "ttl": 12, "period_s": 30.0}
+                changed = await configure(gateway, asked)
+                assert [(12, 30.0)] * 3 == [(n.ttl, n.publish_period_s) for n in changed.nodes]
+                (view,) = [v for v in gateway.store.views() if v.name == "hab-sensor-002"]
+                assert 12 == view.settings["defaultTTL"]
+
+                old = gateway.manager.stack.keys.subnets[0].current.key
+                assert 3 == (await refresh_keys(gateway, {})).refreshed
+                keys = {each.node.stack.keys.subnets[0].current.key for each in at.site.hosted}
+                assert {gateway.manager.stack.keys.subnets[0].current.key} == keys
+                assert old not in keys
+
+                gone = await remove(gateway, {"node": "hab-sensor-002"})
+                assert "confirmed" == gone.reset
+                await until(lambda: not one.node.provisioned)
+                assert 2 == len(gateway.store.views())
+                await gateway.reach(timeout_s=5)
+                at.named("hab-sensor-003").report(1, 20.0)
+                await until(lambda: at.heard)
+            assert (await at.set_up()).complete
+
+    in_loop(body)
+
+
+def test_a_lost_node_is_locked_out_and_a_silent_one_holds_a_refresh_up_until_it_is_skipped(
+    place, monkeypatch
+):
+    monkeypatch.setattr("dunes.mesh.requests.TIMEOUT_S", 0.15)
+    monkeypatch.setattr("dunes.mesh.requests.SEGMENT_S", 0.05)
+    monkeypatch.setattr("dunes.gateway.changing.RESET_LOOK_S", 0.5)
+
+    async def body():
+        at = place(3)
+        async with at.site:
+            await at.set_up()
+            async with at.listening() as gateway:
+                proxy = at.named(
+                    next(e.name for e in at.site.hosted if e.address == gateway.proxies.address)
+                )
+                others = [each for each in at.site.hosted if each is not proxy]
+                lost, silent = others
+                lost.silent = silent.silent = True
+                with pytest.raises(NoAnswer, match="does not confirm"):
+                    await remove(gateway, {"node": lost.name})
+                with pytest.raises(NoAnswer, match="hold the key refresh up"):
+                    await remove(gateway, {"node": lost.name, "exclude": True})
+                held = await refresh_keys(gateway, {})
+                assert (0, (silent.name,)) == (held.refreshed, held.holding)
+                silent.silent = False
+                assert 3 == (await refresh_keys(gateway, {})).refreshed
+                key = gateway.manager.stack.keys.subnets[0].current.key
+                assert key == silent.node.stack.keys.subnets[0].current.key
+                assert key != lost.node.stack.keys.subnets[0].current.key
+                assert lost.name not in [view.name for view in gateway.store.views()]
+
+    in_loop(body)
+
+
+def test_the_owner_of_a_mesh_answers_others_and_says_what_is_wrong(place):
+    async def body():
+        at = place(1)
+        async with at.site:
+            await at.set_up()
+            path = socket_path(at.home.paths, "lunar-ble-001")
+            with pytest.raises(NoOwner):
+                await ask_owner(path, "status", {}, timeout_s=2)
+            async with at.listening() as gateway, Service(path, verbs_of(gateway)).serving():
+                asked = {"device": "hab-sensor-001", "onoff": "on"}
+                said = await ask_owner(path, "send", asked, timeout_s=5)
+                assert ({"onoff": "on"}, True) == (said["state"], said["simulated"])
+                with pytest.raises(DunesError, match="hab-sensor-9") as wrong:
+                    await ask_owner(path, "send", {"device": "hab-sensor-9"}, timeout_s=5)
+                assert ("unknown-node", 66) == (wrong.value.code, wrong.value.exit)
+                with pytest.raises(DunesError, match="no such verb"):
+                    await ask_owner(path, "dance", {}, timeout_s=5)
+                with pytest.raises(DunesError, match="missing or wrong"):
+                    await ask_owner(path, "send", {}, timeout_s=5)
+                report = await standing(at.home, None)
+                assert (1, True, True) == (
+                    report.configured,
+                    report.live.online,
+                    report.live.simulated,
+                )
+                await garbage(path)
+                assert await ask_owner(path, "status", {}, timeout_s=5)
+            assert not path.exists()
+            assert (await standing(at.home, None)).live is None
+
+    in_loop(body)
+
+
+async def garbage(path):
+    """Say what is no JSON, a line that never ends, and hang up in the middle."""
+    for octets in (b"hello\n", b"[1]\n", b"\xff\xfe\n", b"x" * 3_000_000, b'{"id":'):
+        raw = socket.socket(socket.AF_UNIX)
+        raw.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(raw, str(path))
+        reader, writer = await asyncio.open_unix_connection(sock=raw)
+        try:
+            writer.write(octets)
+            await writer.drain()
+            if octets.endswith(b"\n"):
+                answer = json.loads(await reader.readline())
+                assert 76 == answer["error"]["exit"]
+        except ConnectionError:
+            pass  # a line without end is not read to its end
+        finally:
+            writer.close()
+
+
+def test_another_design_is_brought_to_all_nodes_and_the_same_one_to_none(place):
+    async def body():
+        at = place(2)
+        async with at.site:
+            await at.set_up()
+            connects = at.radio.connects
+            again = await at.set_up()
+            assert (0, 0) == (again.changed, at.radio.connects)
+            request = Request(2, PROFILE, replace(PROFILE.mode("low"), transmissions=5), 100.0)
+            other = await set_up(
+                at.home, request, tell=lambda _: None, note=at.said.append, warn=at.said.append
+            )
+            assert (True, 2) == (other.complete, other.changed)
+            assert connects
+            octets = {each.node.config.config.network_transmit for each in at.site.hosted}
+            assert {4 | 1 << 3} == octets
+
+    in_loop(body)
