@@ -23,6 +23,7 @@ from sakina.store.choose import choose_store
 
 TOKEN_VARIABLE = "SAKINA_TOKEN"  # noqa: S105 - a variable's name
 UNAUTHORIZED = 401
+NONCE_MAX = 200
 
 
 def environment_token(environ: Mapping[str, str] | None = None) -> Secret | None:
@@ -127,24 +128,42 @@ class Session:
             )
         return self.grant
 
-    def headers(self, method: str, url: str) -> dict[str, str]:
-        """Give the headers that show the token to a resource; a secret."""
+    def headers(self, method: str, url: str, nonce: str = "") -> dict[str, str]:
+        """Give the headers that show the token to a resource; a secret.
+
+        Args:
+            method: of the request; the proof of a bound token names it.
+            url: where it goes.
+            nonce: what the resource's last answer gave in DPoP-Nonce, if it did.
+        """
         token = self.grant.access_token.reveal()
         headers = {"authorization": f"{self.grant.token_type} {token}"}
         prover = prover_of(self.grant)
         if prover is not None:
+            prover.learn(url, nonce)
             now_s = self.http.wait.unix_s()
             headers["dpop"] = prover.proof(method, url, now_s, access_token=token)
         return headers
 
     def get(self, url: str) -> Answer:
-        """Ask a resource; a token that it refuses is renewed once, and it is asked once more."""
+        """Ask a resource; a token that it refuses is renewed once, and it is asked once more.
+
+        A nonce that it demands (RFC 9449 9) is brought before that.
+        """
         self.renew()
         answer = self.http.request("GET", url, headers=self.headers("GET", url))
+        nonce = _nonce_of(answer)
+        if answer.status == UNAUTHORIZED and nonce:
+            answer = self.http.request("GET", url, headers=self.headers("GET", url, nonce))
         if answer.status == UNAUTHORIZED and self.grant.renewable:
             self.renew(force=True)
-            answer = self.http.request("GET", url, headers=self.headers("GET", url))
+            nonce = _nonce_of(answer) or nonce
+            answer = self.http.request("GET", url, headers=self.headers("GET", url, nonce))
         return answer
+
+
+def _nonce_of(answer: Answer) -> str:
+    return answer.headers.get("dpop-nonce", "")[:NONCE_MAX]
 
 
 def check_profile(text: str) -> str:

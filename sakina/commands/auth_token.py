@@ -47,6 +47,10 @@ def token(
     method: Annotated[
         str, typer.Option(metavar="GET|POST", help="Of that request; a DPoP proof names it.")
     ] = "GET",
+    dpop_nonce: Annotated[
+        str,
+        typer.Option(metavar="NONCE", help="What that URL's last answer gave in DPoP-Nonce."),
+    ] = "",
     token_store: Store = None,
     timeout: Timeout = "15s",
 ) -> int:
@@ -79,7 +83,7 @@ def token(
         grant.access_token.reveal(),
         grant.token_type,
         expires,
-        session.headers(method, headers) if headers else {},
+        session.headers(method, headers, dpop_nonce) if headers else {},
         grant.simulated,
     )
     if grant.token_type == "DPoP" and not headers:  # noqa: S105 - a type

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dunes.errors import UsageError
 from dunes.secrets import Secret
 from dunes.text import printable
 from sakina.oauth.errors import (
@@ -69,8 +70,11 @@ def parse_device_code(body: Mapping[str, Any]) -> DeviceCode:
     for url in (uri, complete):
         if not isinstance(url, str):
             raise NotAnIssuer("the issuer's verification_uri is no text")
-        if url:
-            check_url(url, "verification_uri")
+        try:
+            if url:
+                check_url(url, "verification_uri")
+        except UsageError as e:
+            raise NotAnIssuer(f"the issuer's {e.message}") from e
     return DeviceCode(
         Secret(str(code)),
         printable(str(user), CODE_MAX),

@@ -154,9 +154,13 @@ class Http:
                 method,
                 url,
                 data=dict(form) if form is not None else None,
-                headers={"accept": "application/json", **(headers or {})},
+                headers={
+                    "accept": "application/json",
+                    "accept-encoding": "identity",  # a kilobyte could unpack to a gigabyte
+                    **(headers or {}),
+                },
             ) as response:
-                for piece in response.iter_bytes():
+                for piece in response.iter_raw():
                     content += piece
                     if len(content) > ANSWER_MAX_BYTES:
                         raise NotAnIssuer(f"{host} sent more than {ANSWER_MAX_BYTES} bytes")

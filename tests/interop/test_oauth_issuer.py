@@ -9,12 +9,18 @@ import json
 import shutil
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import httpx
 import pytest
 
+from dunes.paths import find_paths
 from dunes.sim.issuer import start_issuer
+from sakina.oauth.clientauth import ASSERTION_TYPE, make_assertion
+from sakina.oauth.jose import SigningKey
+from sakina.preparing import Wishes, make_login
+from sakina.session import Session
 
 CLIENT = Path(__file__).parent / "peers/oidc-provider/client.mjs"
 INSTALLED = Path(__file__).resolve().parents[2] / ".venv-idp"
@@ -114,6 +120,53 @@ def test_a_foreign_machine_shows_who_it_is(foreign, issuer, flow, file, client):
     assert {"type": "bearer", "scope": "telemetry"} == steps["tokens"]
     assert {"aud": "urn:x:y", "sub": client, "iss": issuer.url} == steps["claims"]
     assert "revoked" in steps
+
+
+# ---------------------------------------------------------------------- sakina itself
+
+
+class Person:
+    """Approves what is shown to it."""
+
+    def __init__(self, issuer):
+        self.issuer, self.warnings = issuer, []
+
+    def show_code(self, code):
+        self.issuer.decide(code.user_code, "ada", approve=True)
+
+    def show_page(self, url, *, opened):
+        raise AssertionError(url, opened)
+
+    def warn(self, text):
+        self.warnings.append(text)
+
+
+def test_a_bound_token_of_sakina_opens_the_site_s_own_resource(issuer, tmp_path):
+    paths = find_paths({"DUNES_HOME": str(tmp_path / "dunes")})
+    wishes = Wishes(
+        provider=issuer.url, client_id="sakina", flow="device", scopes=("telemetry",),
+        profile="ada", token_store="file",
+    )  # fmt: skip
+    person = Person(issuer)
+    grant, _ = make_login(paths, wishes, person, environ={})
+    session = Session.open(paths, "ada", asked_store="file", timeout_s=5)
+    answer = session.get(f"{issuer.url}/userinfo")
+    session.http.close()
+    assert (200, "ada", "DPoP") == (answer.status, answer.body["sub"], grant.token_type)
+    assert [] == person.warnings
+
+
+def test_an_assertion_is_good_once(issuer, http):
+    key = SigningKey.read((issuer.folder / "gateway-key.pem").read_bytes(), "key")
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": "gateway",
+        "client_assertion_type": ASSERTION_TYPE,
+        "client_assertion": make_assertion("gateway", key, issuer.url, int(time.time())),
+    }
+    assert 200 == http.post("/token", data=form).status_code
+    again = http.post("/token", data=form)
+    assert "invalid_client" == again.json()["error"]
 
 
 # ---------------------------------------------------------------------- by hand

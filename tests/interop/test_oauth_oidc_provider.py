@@ -24,7 +24,7 @@ from dunes.paths import find_paths
 from dunes.secrets import Secret
 from sakina.journal import Journal
 from sakina.logout import log_out
-from sakina.oauth.clientauth import Client
+from sakina.oauth.clientauth import ASSERTION_TYPE, Client, make_assertion
 from sakina.oauth.device import GRANT_TYPE
 from sakina.oauth.discovery import discover
 from sakina.oauth.dpop import Prover
@@ -345,6 +345,18 @@ def test_a_key_stands_in_for_a_secret_and_each_assertion_is_new(log_in, session,
     again = session().renew(force=True)
     assert grant.access_token != again.access_token
     assert "d" not in json.loads(json.dumps(client_of(again).key.jwk()))
+
+
+def test_an_assertion_that_is_shown_twice_is_refused(idp):
+    key = SigningKey.read((idp.folder / "gw.jwk.json").read_bytes(), "key")
+    form_ = {
+        "grant_type": "client_credentials",
+        "client_id": "gateway-jwt",
+        "client_assertion_type": ASSERTION_TYPE,
+        "client_assertion": make_assertion("gateway-jwt", key, idp.issuer, int(time.time())),
+    }
+    answers = [httpx.post(f"{idp.issuer}/token", data=form_, trust_env=False) for _ in range(2)]
+    assert [200, 401] == [answer.status_code for answer in answers], "so each is made anew"
 
 
 def test_a_wrong_secret_is_refused_without_being_shown(log_in, tmp_path, stored):

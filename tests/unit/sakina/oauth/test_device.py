@@ -153,10 +153,8 @@ def test_an_answer_that_is_none_is_refused(change):
 
 
 def test_nobody_is_sent_to_a_page_without_tls():
-    from dunes.errors import DunesError
-
     for uri in ("http://i.example/d", "javascript:alert(1)", "file:///etc/passwd"):
-        with pytest.raises(DunesError):
+        with pytest.raises(NotAnIssuer):
             parse_device_code(ANSWER | {"verification_uri": uri})
 
 

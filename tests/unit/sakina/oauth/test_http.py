@@ -117,6 +117,7 @@ def test_loopback_needs_no_tls(url):
         (200, b"[" * 100_000),
         (404, b"<html>not here</html>"),
         (403, b""),
+        (200, b"\x1f\x8b\x08\x00packed", {"content-encoding": "gzip"}),
     ],
     ids=lambda answer: repr(answer[1][:12]),
 )

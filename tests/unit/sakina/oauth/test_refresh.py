@@ -1,6 +1,7 @@
 """Renewal: once, under a lock, and never after a lost answer."""
 
 import dataclasses
+import hashlib
 import threading
 
 import pytest
@@ -18,7 +19,7 @@ from sakina.oauth.errors import (
     NoLogin,
     ScopeRefused,
 )
-from sakina.oauth.jose import SigningKey, parse_jws
+from sakina.oauth.jose import SigningKey, encode_b64, parse_jws
 from sakina.session import Session, client_of, environment_token
 from sakina.store.file import FileStore
 
@@ -245,6 +246,34 @@ def test_a_resource_that_refuses_for_ever_is_left(issuer, session):
     issuer.answers["/api"] = (401, {"error": "invalid_token"})
     assert 401 == session.get(f"{issuer.url}/api").status
     assert 2 == len(issuer.posts("/api"))
+
+
+def test_a_nonce_that_a_resource_demands_is_brought(issuer, session, grant, store):
+    key = SigningKey.generate()
+    session.grant = dataclasses.replace(
+        grant, token_type="DPoP", dpop_key=Secret(key.pem()), expires_s=NOW_S + 300
+    )
+    seen = []
+
+    def answer(request):
+        claims = parse_jws(request.headers["dpop"]).claims
+        seen.append((claims.get("nonce"), claims["ath"], claims["htu"]))
+        if claims.get("nonce") == "n-1":
+            return 200, {"fine": True}
+        return 401, {}, {"dpop-nonce": "n-1", "www-authenticate": 'DPoP error="use_dpop_nonce"'}
+
+    issuer.answers["/api"] = answer
+    assert 200 == session.get(f"{issuer.url}/api?x=1").status
+    digest = encode_b64(hashlib.sha256(b"at-1").digest())
+    assert [(n, digest, f"{issuer.url}/api") for n in (None, "n-1")] == seen
+    assert [] == issuer.posts(), "the token was never in doubt"
+
+
+def test_a_renewal_that_grants_less_is_taken_at_its_word(issuer, session):
+    issuer.answers["/token"] = (200, FRESH | {"scope": "nothing-much"})
+    session.renew()
+    with pytest.raises(ScopeRefused):
+        session.need_scopes(("telemetry",))
 
 
 def test_a_scope_that_is_enforced_here_is_enforced(session, grant):
