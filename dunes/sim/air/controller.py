@@ -87,7 +87,7 @@ class GatewayController(Controller):
             self._report(ADV_IND, heard.address, heard.data, heard.rssi_dbm)
             if self.le_scan_type == ACTIVE_SCANNING:
                 self._report(SCAN_RSP, heard.address, heard.scan_response, heard.rssi_dbm)
-        if self.awaited_address == heard.address and heard.address not in self.le_connections:
+        if self.awaited_address == heard.address and self.medium.takes_links(heard.address):
             self.create_le_connection(heard.address)
             self.medium.listening_changed()
 

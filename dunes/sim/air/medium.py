@@ -119,6 +119,11 @@ class Medium(LocalLink):
 
     # ---------------------------------------------------------------- links
 
+    def takes_links(self, address: hci.Address) -> bool:
+        """Say whether a peripheral still advertises: another gateway may have been faster."""
+        peripheral = self.peripherals.get(address)
+        return peripheral is not None and peripheral.advertising
+
     def send_advertising_pdu(self, sender_controller: Any, packet: ll.AdvertisingPdu) -> None:
         """Carry a connection request to its advertiser, in the instant of its advertisement."""
         if isinstance(packet, ll.ConnectInd):

@@ -9,6 +9,8 @@ import sys
 import pytest
 from bumble import core, hci
 
+from dunes.ble.opening import open_radio
+from dunes.ble.radio import Service
 from dunes.sim.air.controller import ADV_IND, SCAN_RSP
 
 CLIENT = """
@@ -153,6 +155,52 @@ def test_two_hosts_have_controllers_of_their_own(raise_fleet, open_gateway):
             (second,) = await other.find("crew-001")
             await one.connect(first, 0x1827)
             await other.connect(second, 0x1827)
+
+    asyncio.run(scene())
+
+
+def test_of_two_hosts_that_want_one_node_the_second_waits_until_it_is_free(
+    raise_fleet, open_gateway
+):
+    async def scene():
+        async with (
+            raise_fleet(1) as (fleet, port),
+            open_gateway(port) as one,
+            open_gateway(port) as other,
+        ):
+            address = fleet.nodes["hab-sensor-001"].peripheral.address
+            both = [
+                asyncio.ensure_future(each.device.connect(address, timeout=5))
+                for each in (one, other)
+            ]
+            done, waiting = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.sleep(0.5)
+            assert (1, 1) == (len(done), sum(not each.done() for each in waiting))
+            await done.pop().result().disconnect()
+            assert await waiting.pop()
+
+    asyncio.run(scene())
+
+
+def test_our_own_radio_finds_nodes_and_links_to_them(raise_fleet):
+    async def scene():
+        async with raise_fleet(3) as (fleet, port):
+            radio = await open_radio(f"hci:tcp-client:127.0.0.1:{port}")
+            try:
+                found = {}
+                async with asyncio.timeout(5), radio.scan() as heard:
+                    async for each in heard:
+                        if each.name is not None and each.unprovisioned is not None:
+                            found[each.name] = each
+                        if len(found) == 3:
+                            break
+                for name, seen in found.items():
+                    assert fleet.members[name].uuid == seen.unprovisioned[:16]
+                    link = await radio.connect(seen.address, Service.PROVISIONING, timeout_s=5)
+                    assert fleet.members[name].kind.mtu - 3 == link.room_bytes
+                    await link.close()
+            finally:
+                await radio.close()
 
     asyncio.run(scene())
 
