@@ -74,6 +74,22 @@ COMMANDS: dict[str, Entry] = {
         "sakina.commands.quarantine:quarantine",
         "Cut somebody off: nothing is taken from it, and the mesh gets keys it does not have.",
     ),
+    "wallet-init": Entry(
+        "sakina.commands.wallet:wallet_init",
+        "Begin a wallet: a signed Markdown document with this place's identity in it.",
+    ),
+    "wallet-show": Entry(
+        "sakina.commands.wallet:wallet_show",
+        "Show what a wallet holds, and check its signature; secrets stay sealed.",
+    ),
+    "wallet-add": Entry(
+        "sakina.commands.wallet:wallet_add",
+        "Put identities, grants, receipts and sealed secrets into the wallet.",
+    ),
+    "wallet-export": Entry(
+        "sakina.commands.wallet:wallet_export",
+        "Write a signed copy of the wallet for others, without its secrets.",
+    ),
     "log": Entry(
         "sakina.commands.log:log",
         "Show what was decided, and check that no line is missing or was changed.",

@@ -20,6 +20,7 @@ SIGN_LANE_HEAD = b"dunes/2048-aes/v1/lane-head"
 SIGN_ACK = b"dunes/2048-aes/v1/ack"
 SIGN_AUDIT = b"dunes/2048-aes/v1/audit"
 SIGN_CHALLENGE = b"dunes/2048-aes/v1/challenge"
+SIGN_WALLET = b"dunes/2048-aes/v1/wallet"
 
 LABEL_DEK = b"dunes/2048-aes/v1/dek"
 LABEL_BODY = b"dunes/2048-aes/v1/body"
