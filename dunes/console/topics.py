@@ -56,6 +56,10 @@ ENVIRONMENT = Topic(
         Row("DUNES_DEBUG", "1: a bug prints its trace."),
         Row("NO_COLOR", "Anything: no colours."),
         Row("CREDENTIALS_DIRECTORY", "Where systemd leaves secrets, such as api-key."),
+        Row("DUNES_CLIENT_ID", "Of sakina auth-flow: this gateway's name at the issuer."),
+        Row("DUNES_CLIENT_SECRET", "Of sakina auth-flow: its secret there."),
+        Row("SAKINA_TOKEN", "A token that wins over every stored login."),
+        Row("SAKINA_TOKEN_STORE", "Where logins are kept: file, keyring or none."),
         *(
             Row(environment_name(key), f"{setting.help} ({key})")
             for key, setting in SETTINGS.items()
@@ -73,6 +77,7 @@ FILES = Topic(
         Row("./dunes.toml", "Settings of the working directory; outranks the others."),
         Row("config.toml", "Settings written by hand: /etc/dunes, and the user's config folder."),
         Row("profile.json", "Settings written by init-starlink, mcp init and config set."),
+        Row("sakina.json", "Where logins are kept, and the provider used where none is named."),
         Row("data/", "The buffer's database; on a ground station, what it received."),
         Row("keys/", "Private keys and secrets, mode 0600 in a folder of mode 0700."),
         Row("state/", "The link monitor's memory, logs, the simulated site."),
