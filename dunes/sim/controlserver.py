@@ -45,8 +45,8 @@ def routes(site: Any) -> dict[tuple[str, str], Route]:
     return {
         ("GET", "/v1/status"): Route(Nothing, lambda _: site.state()),
         ("GET", "/v1/made"): Route(Nothing, lambda _: site.made_state()),
-        ("GET", "/v1/mesh"): Route(Nothing, lambda _: site.mesh_state()),
-        ("POST", "/v1/fault"): Route(FaultRequest, site.fault),
+        ("GET", "/v1/mesh"): Route(Nothing, lambda _: site.mesh.state()),
+        ("POST", "/v1/fault"): Route(FaultRequest, site.mesh.fault),
         ("POST", "/v1/cut"): Route(CutRequest, site.cut),
         ("POST", "/v1/restore"): Route(Nothing, lambda _: site.restore()),
         ("POST", "/v1/speed"): Route(SpeedRequest, lambda r: site.set_speed(r.speed)),

@@ -20,18 +20,14 @@ from dunes.clock import SYSTEM_CLOCK, US_PER_S, Clock, rfc3339
 from dunes.errors import NotFound, UsageError
 from dunes.paths import write_atomic
 from dunes.sim.agents import serve_agents
-from dunes.sim.air.talk import Acted, Begin, MeshState
-from dunes.sim.airprocess import Air
 from dunes.sim.control import (
     ApproveRequest,
     ApproveState,
     CutRequest,
     CutState,
-    FaultRequest,
     LinkRequest,
     LinkState,
     MadeState,
-    MeshSummary,
     Nothing,
     SiteState,
     TableState,
@@ -43,7 +39,7 @@ from dunes.sim.ground import start_ground
 from dunes.sim.issuer import Issuer, start_issuer
 from dunes.sim.line import Line
 from dunes.sim.siteclock import SPEED_MAX, SiteClock
-from dunes.sim.sitefirmware import prepare_firmware
+from dunes.sim.sitemesh import SiteMesh
 from dunes.sim.sky import CutMode, Sky
 from dunes.sim.speedtest import serve_speedtest
 from dunes.sim.starlink import VirtualStarlink
@@ -126,9 +122,8 @@ class SimulatedSite:
             clock=Clock(clock.monotonic_s, lambda: self._clock.site_us(clock.unix_us())),
             seed=seed,
         )
-        self._begin_us, self._nodes = begin_us, nodes
-        self._firmware = ""
-        self._air = Air(self._acted, on_event)
+        self._begin_us = begin_us
+        self.mesh = SiteMesh(definition, folder, self._sources, self._clock, nodes, on_event)
         self._issuer: Issuer | None = None
         self._cut: Cut | None = None
         self._cut_end: asyncio.TimerHandle | None = None
@@ -145,6 +140,7 @@ class SimulatedSite:
         """
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._close)
+            self.mesh.start(self._begin_us)  # the longest of all: beside the others
             endpoints = self._starlink.start()
             endpoints |= await stack.enter_async_context(
                 serve_agents(self.definition, self.folder)
@@ -157,10 +153,10 @@ class SimulatedSite:
             speed_port = await stack.enter_async_context(serve_speedtest())
             known = await self._sky.listen("127.0.0.1", 0, ("127.0.0.1", speed_port))
             endpoints[f"speedtest.{name}:5201"] = f"127.0.0.1:{known}"
-            radio = await self._start_air()
             self._issuer = await stack.enter_async_context(
                 start_issuer(self.folder / "identity", self._on_event)
             )
+            radio = await self.mesh.await_radio()
             control_url = await stack.enter_async_context(self._serve_control())
             self._site = Site(
                 name=self.definition.name,
@@ -174,7 +170,7 @@ class SimulatedSite:
                 speed=self._clock.speed,
                 radio=radio,
                 identity=self._issuer.describe() if self._issuer else {},
-                firmware=self._firmware,
+                firmware=self.mesh.firmware,
             )
             self._describe = describe
             describe(self._site)
@@ -217,56 +213,12 @@ class SimulatedSite:
     async def _close(self) -> None:
         if self._cut_end is not None:
             self._cut_end.cancel()
-        await self._air.stop()
+        await self.mesh.stop()
         await self._sky.close()
         await asyncio.to_thread(self._starlink.stop)
         self._write_account()
         for feed in self._feeds.values():
             feed.close()
-
-    # ------------------------------------------------------------------ mesh
-
-    async def _start_air(self) -> str:
-        """Bring up the mesh, with its radio at the port of the last run, if that is free."""
-        folder, memory = self.folder / "air", self.folder / "radio.port"
-        port = 0
-        with contextlib.suppress(OSError, ValueError):
-            port = int(memory.read_text())
-        anchors = tuple((a.real_us, a.site_us, a.speed) for a in self._clock.anchors)
-        self._firmware = await asyncio.to_thread(prepare_firmware, self.folder / "firmware")
-        begin = Begin(
-            self.definition,
-            str(folder),
-            self._begin_us,
-            anchors,
-            self._nodes,
-            port,
-            self._firmware,
-        )
-        radio = await self._air.start(begin)
-        if radio:
-            write_atomic(memory, f"{radio.rpartition(':')[2]}\n".encode())
-        return radio
-
-    def _acted(self, acted: Acted) -> None:
-        """Let an actuator of the mesh move the world that the site's files tell of, too."""
-        self._on_event(f"{acted.name}: {acted.what} stands at {acted.value}")
-        source = self._sources.get(acted.table)
-        if source is not None and acted.place <= len(source.seqs):
-            source.world.act(acted.what, acted.place, acted.value)
-
-    async def mesh_state(self) -> MeshState:
-        """Say how the nodes of the mesh are."""
-        return await self._air.state()
-
-    async def fault(self, request: FaultRequest) -> MeshState:
-        """Let something go wrong with a node of the mesh.
-
-        Raises:
-            UsageError: no such node, or no such fault.
-        """
-        await self._air.ask("fault", node=request.node, kind=request.kind)
-        return await self._air.state()
 
     # ------------------------------------------------------------------ sensors
 
@@ -329,7 +281,7 @@ class SimulatedSite:
             },
             endpoints=dict(self._site.endpoints) if self._site else {},
             destination=self.definition.destination,
-            mesh=MeshSummary(self._air.radio, self._air.nodes, self._air.note),
+            mesh=self.mesh.summary(),
         )
 
     def made_state(self) -> MadeState:
@@ -405,7 +357,7 @@ class SimulatedSite:
         if not (0 < speed <= SPEED_MAX and math.isfinite(speed)):
             raise UsageError(f"a speed of {speed} is not within 0 and {SPEED_MAX:.0f}")
         self._clock.set_speed(speed, self._real.unix_us())
-        self._air.tell("clock", anchors=[list(each) for each in self._clock.anchors])
+        self.mesh.clock_changed()
         self._arm()
         if self._site is not None and self._describe is not None:
             self._site = replace(self._site, speed=speed)
@@ -434,7 +386,7 @@ class SimulatedSite:
         happened = [source.world.trigger(kind, at_s) for source in self._sources.values()]
         if not any(happened):
             raise UsageError(f"no {kind[:40]!r} can happen on the site {self.definition.name}")
-        self._air.tell("event", kind=kind, at_s=at_s)
+        self.mesh.happened(kind, at_s)
         return self.state()
 
     def set_link(self, request: LinkRequest) -> SiteState:

@@ -55,6 +55,7 @@ class Fleet:
         members: the nodes, by name.
         nodes: running ones, by name.
         acted: told what actuators stand at.
+        pace: site seconds in one of ours: telemetry's periods pass so fast.
     """
 
     definition: SiteDefinition
@@ -74,6 +75,7 @@ class Fleet:
     reporters: dict[str, Reporter]
     secrets: Random
     ear: Ear = field(default_factory=Ear)
+    pace: float = 1.0
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     @classmethod
@@ -212,9 +214,18 @@ class Fleet:
     def _spread(self, core: Node) -> None:
         """Put the first publications after a restart anywhere in their periods."""
         now_s = asyncio.get_running_loop().time()
+        core.publisher.schedule.set_pace(self.pace, now_s)
         due_s = core.publisher.schedule.due_s
         for key, at_s in due_s.items():
             due_s[key] = now_s + self.medium.rng.random() * (at_s - now_s)
+
+    def set_pace(self, pace: float) -> None:
+        """Let telemetry's periods pass as fast as site time; radio and transport keep ours."""
+        self.pace = pace
+        now_s = asyncio.get_running_loop().time()
+        for node in self.nodes.values():
+            node.node.publisher.schedule.set_pace(pace, now_s)
+            node.pump()
 
     def _cast(self, node: VirtualNode, out: Outgoing) -> None:
         """Carry a PDU to the neighbours of a node."""
