@@ -16,11 +16,10 @@ from .bluezbridge import BridgedBluetoothd
 from .bluezpeer import HAVE_DAEMON, Daemon
 
 pytestmark = pytest.mark.skipif(not HAVE_DAEMON, reason="needs dbus-daemon: apt install dbus")
-NODES = 3
 
 
 @pytest.fixture
-def typed(tmp_path):
+def typed(tmp_path, request):
     home = tmp_path / "home"
     home.mkdir()
     env = {
@@ -36,7 +35,7 @@ def typed(tmp_path):
         )
 
     run.env = env
-    up = run("dunes", "sim", "up", "--nodes", str(NODES))
+    up = run("dunes", "sim", "up", "--nodes", str(request.param))
     assert 0 == up.returncode, up.stderr
     yield run
     run("dunes", "sim", "down")
@@ -66,19 +65,32 @@ def bluez(typed, tmp_path):
     daemon.stop()
 
 
-def test_nodes_are_set_up_through_bluez_and_again_after_a_reset(typed, bluez):
-    bluez, calls = bluez
-    init = ["dunes", "mesh-init", "--nodes", str(NODES), "--ble", "bluez", "--json"]
-    done = typed(*init, **bluez)
+def init(typed, nodes, bluez):
+    """Set nodes up, and give the report."""
+    argv = ["dunes", "mesh-init", "--nodes", str(nodes), "--ble", "bluez", "--json"]
+    done = typed(*argv, **bluez)
     assert 0 == done.returncode, done.stderr
-    report = json.loads(done.stdout.splitlines()[-1])
-    assert (NODES, NODES, []) == (report["wanted"], report["configured"], report["failed"])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("typed", [4], indirect=True)
+def test_nodes_are_provisioned_and_configured_through_bluez(typed, bluez):
+    bluez, calls = bluez
+    report = init(typed, 4, bluez)
+    assert (4, []) == (report["configured"], report["failed"])
+    members = [member for member, _ in calls]
+    assert members.count("Connect") >= 8  # 0x1827, then 0x1828, of each
+    assert "WriteValue" in members
+
+
+@pytest.mark.parametrize("typed", [1], indirect=True)  # alone, it is its own proxy
+def test_a_node_that_was_reset_is_set_up_again_through_bluez(typed, bluez):
+    bluez, calls = bluez
+    assert 1 == init(typed, 1, bluez)["configured"]
     status = json.loads(typed("dunes", "mesh-status", "--json").stdout.splitlines()[-1])
     name = status["nodes"][0]["name"]
-    assert 0 == typed("dunes", "sim", "fault", name, "reset-provisioning").returncode
-    again = typed(*init, **bluez)
-    assert 0 == again.returncode, again.stderr
-    assert NODES == json.loads(again.stdout.splitlines()[-1])["configured"]
+    removed = typed("dunes", "mesh-remove", name, "--ble", "bluez", "--json", **bluez)
+    assert 0 == removed.returncode, removed.stderr
+    assert 1 == init(typed, 1, bluez)["configured"]
     members = [member for member, _ in calls]
-    assert members.count("Connect") >= 2 * (NODES + 1)  # 0x1827, then 0x1828; one of them twice
-    assert "WriteValue" in members
+    assert members.count("Connect") >= 5  # two to set it up, one to reset it, two again
