@@ -16,6 +16,7 @@ from typing import Any
 
 from dunes.clock import US_PER_S, rfc3339
 from dunes.errors import PeerError
+from dunes.gateway.cdbfields import write_publish
 from dunes.gateway.mark import Ranges, merged, without
 from dunes.gateway.naming import default_name
 from dunes.gateway.wholestate import About, WholeMesh
@@ -271,10 +272,16 @@ def _elements(
                 "index": index,
                 "name": given.get("name", f"Element {index}"),
                 "location": location,
-                "models": [empty | model for model in models.values()],
+                "models": [empty | _model(model) for model in models.values()],
             }
         )
     return elements
+
+
+def _model(kept: dict[str, Any]) -> dict[str, Any]:
+    if "publish" not in kept:
+        return kept
+    return kept | {"publish": write_publish(kept["publish"])}
 
 
 def _exclusions(gone: Iterable[NodeGone]) -> list[dict[str, Any]]:

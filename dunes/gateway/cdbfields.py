@@ -12,6 +12,7 @@ from typing import Any
 from dunes.gateway.members import Members
 from dunes.mesh.address import ADDRESS_MAX
 from dunes.mesh.keys import KEY_INDEX_MAX
+from dunes.mesh.models.config import PERIOD_STEPS_MAX, period_octet
 
 _HEX = re.compile(r"(?:0[xX])?([0-9a-fA-F]{1,8})")
 KEY_DIGITS = 32
@@ -21,6 +22,9 @@ STEPS_MAX = 32
 COUNT_MAX = 8
 REPEAT_STEP_MS = 50
 RESOLUTIONS_MS = (100, 1000, 10_000, 600_000)
+RESOLUTION_SHIFT = 6
+PERIOD_MAX_MS = RESOLUTIONS_MS[-1] * PERIOD_STEPS_MAX
+MS_PER_S = 1000
 NAME_SHOWN = 64
 
 
@@ -138,14 +142,18 @@ def read_model(given: Fields) -> dict[str, Any]:
 
 
 def _read_publish(given: Fields) -> dict[str, Any]:
+    """Read a publication; its period in ms, as the settings of a node have it."""
     publish: dict[str, Any] = {
         "address": given.destination("address"),
         "index": given.number("index", 0, KEY_INDEX_MAX),
         "ttl": given.number("ttl", 0, 0xFF),
+        "period": 0,
         "credentials": given.number("credentials", 0, 1) if "credentials" in given.content else 0,
     }
     if isinstance(given.content.get("period"), dict):
         publish["period"] = _read_period(given.part("period"))
+    elif given.content.get("period") is not None:  # drafts of the format: in ms
+        publish["period"] = given.number("period", 0, PERIOD_MAX_MS)
     if isinstance(given.content.get("retransmit"), dict):
         retransmit = given.part("retransmit")
         interval = retransmit.number("interval", 0, REPEAT_STEP_MS * STEPS_MAX)
@@ -156,14 +164,23 @@ def _read_publish(given: Fields) -> dict[str, Any]:
     return publish
 
 
-def _read_period(given: Members) -> dict[str, int]:
-    """Read a publish period; some exporters wrote the whole period as its resolution."""
-    steps = given.number("numberOfSteps", 0, 63)
-    resolution = given.number("resolution", 0, RESOLUTIONS_MS[-1] * 63)
+def _read_period(given: Members) -> int:
+    """Read a publish period, in ms; some exporters wrote the whole of it as its resolution."""
+    steps = given.number("numberOfSteps", 0, PERIOD_STEPS_MAX)
+    resolution = given.number("resolution", 0, PERIOD_MAX_MS)
     if resolution not in RESOLUTIONS_MS and steps and resolution % steps == 0:
         resolution //= steps
-    if resolution not in RESOLUTIONS_MS:
-        if steps:
-            raise given.wrong("resolution", "100, 1000, 10000 or 600000 (ms)")
-        resolution = RESOLUTIONS_MS[0]
-    return {"numberOfSteps": steps, "resolution": resolution}
+    if steps and resolution not in RESOLUTIONS_MS:
+        raise given.wrong("resolution", "100, 1000, 10000 or 600000 (ms)")
+    return steps * resolution
+
+
+def write_publish(kept: dict[str, Any]) -> dict[str, Any]:
+    """Give a publication of a node's settings as a Configuration Database has it."""
+    octet = period_octet(kept.get("period", 0) / MS_PER_S)
+    period = {
+        "numberOfSteps": octet & PERIOD_STEPS_MAX,
+        "resolution": RESOLUTIONS_MS[octet >> RESOLUTION_SHIFT],
+    }
+    retransmit = {"count": 0, "interval": REPEAT_STEP_MS}
+    return {"credentials": 0, "retransmit": retransmit} | kept | {"period": period}

@@ -4,8 +4,11 @@ import json
 import stat
 from pathlib import Path
 
+import pytest
+
 APP = str(Path(__file__).parents[2] / "examples/app-mesh.json")
 ID = ("--mesh-id", "farm-ble-001")
+SITE = ("--mesh-id", "lunar-ble-001")
 
 
 def error_of(done):
@@ -109,4 +112,34 @@ def test_a_locked_identity_is_opened_by_its_passphrase(typed, home):
     done = typed("dunes", "mesh-export", *ID, "--json", "--no-input")
     assert (77, "wrong-passphrase") == (done.returncode, error_of(done)["code"])
     done = typed("dunes", "mesh-export", *ID, "--passphrase-file", str(home / "word"))
+    assert 0 == done.returncode, done.stderr
+
+
+@pytest.fixture
+def site(typed):
+    """A simulated site with one node, let in as lunar-ble-001."""
+    done = typed("dunes", "sim", "up", "--nodes", "1")
+    assert 0 == done.returncode, done.stderr
+    done = typed("dunes", "mesh-init", "--nodes", "1", "--range", "100m", *SITE, "--json")
+    assert 0 == done.returncode, done.stderr
+    yield typed
+    typed("dunes", "sim", "down")
+
+
+def test_nodes_obey_a_gateway_that_joined_and_one_that_took_over(site):
+    """One learns the IV index from a beacon; the other's numbers are above all that was used."""
+    command = ("dunes", "mesh-send", "--device", "hab-sensor-001", "--json", "--onoff")
+    assert 0 == site(*command, "on", *SITE).returncode
+    assert 0 == site("dunes", "mesh-export", *SITE, "--output", "site.json").returncode
+    joined = ("--mesh-id", "lunar-ble-002")
+    assert 0 == site("dunes", "mesh-import", "site.json", *joined).returncode
+    done = site(*command, "off", *joined)
+    assert 0 == done.returncode, done.stderr
+    moved = site("dunes", "mesh-export", *SITE, "--format", "state", "--move")
+    assert 0 == moved.returncode, moved.stderr
+    refused = site(*command, "on", *SITE)
+    assert (77, "mesh-moved") == (refused.returncode, error_of(refused)["code"])
+    taken = site("dunes", "mesh-import", "lunar-ble-001.state.json", "--force", "--json")
+    assert json.loads(taken.stdout)["seq"] > 131_072
+    done = site(*command, "on", *SITE)
     assert 0 == done.returncode, done.stderr

@@ -237,8 +237,31 @@ def test_a_resolution_that_is_the_whole_period_is_divided(app):
     publish["period"] = {"numberOfSteps": 10, "resolution": 10 * 10_000}
     publish["retransmit"] = {"count": 2, "interval": 3}
     models = read_cdb(app).about[2].settings["elements"][0]["models"]
-    assert {"numberOfSteps": 10, "resolution": 10_000} == models[2]["publish"]["period"]
+    assert 100_000 == models[2]["publish"]["period"]
     assert {"count": 2, "interval": 200} == models[2]["publish"]["retransmit"]
+
+
+def test_a_period_in_milliseconds_is_one_too(app):
+    """As drafts of the format had it, and as a node's settings here have it."""
+    publish = app["nodes"][1]["elements"][0]["models"][2]["publish"]
+    for given_, ms in ((0, 0), (60_000, 60_000), (None, 0), (37_800_000, 37_800_000)):
+        publish["period"] = given_
+        models = read_cdb(app).about[2].settings["elements"][0]["models"]
+        assert ms == models[2]["publish"]["period"]
+
+
+@pytest.mark.parametrize(
+    ("ms", "steps", "resolution"),
+    [(0, 0, 100), (6300, 63, 100), (60_000, 60, 1000), (600_000, 60, 10_000)],
+)
+def test_a_period_is_written_in_steps(ms, steps, resolution):
+    publish = {"address": "C001", "index": 0, "ttl": 255, "period": ms}
+    models = [{"modelId": "1100", "bind": [0], "publish": publish}]
+    about = {2: About({"elements": [{"index": 0, "models": models}]})}
+    made = write_cdb(whole(about=about), OWN)
+    SCHEMA.validate(made)
+    (model,) = made["nodes"][1]["elements"][0]["models"]
+    assert {"numberOfSteps": steps, "resolution": resolution} == model["publish"]["period"]
 
 
 def test_an_envelope_around_the_database_is_opened(app):
