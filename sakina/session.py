@@ -13,7 +13,7 @@ from sakina.grant import Grant
 from sakina.journal import Journal
 from sakina.memory import load_memory
 from sakina.oauth.clientauth import Client
-from sakina.oauth.errors import NoLogin, ScopeRefused
+from sakina.oauth.errors import IssuerSilent, NoLogin, ScopeRefused
 from sakina.oauth.http import Answer, Http
 from sakina.oauth.jose import SigningKey
 from sakina.oauth.refresh import prover_of, renew
@@ -116,7 +116,9 @@ class Session:
         Args:
             force: it was refused, though it looks good.
         """
-        if force or not self.grant.usable(self.http.wait.unix_s()):
+        if not force and self.grant.usable(self.http.wait.unix_s()):
+            return self.grant
+        try:
             self.grant = renew(
                 self.store,
                 self.journal,
@@ -126,6 +128,10 @@ class Session:
                 force=force,
                 lock_s=max(2 * self.http.timeout_s, 1.0),
             )
+        except IssuerSilent as e:
+            if self.grant.simulated:
+                e.hint = "the simulated site gave this login: dunes sim up"
+            raise
         return self.grant
 
     def headers(self, method: str, url: str, nonce: str = "") -> dict[str, str]:

@@ -88,6 +88,7 @@ class SimReport:
         tables: what its sensors have made.
         mesh: its Bluetooth Mesh.
         log: the site's log file.
+        issuer: its identity provider; empty if it has none.
         simulated: always true.
     """
 
@@ -106,6 +107,7 @@ class SimReport:
     tables: dict[str, TableMade] = field(default_factory=dict)
     mesh: Mesh = field(default_factory=Mesh)
     log: str = ""
+    issuer: str = ""
     simulated: bool = True
 
 
@@ -142,6 +144,8 @@ def report_lines(report: SimReport) -> Iterator[str]:
         yield f"  mesh         {mesh.nodes} nodes; the gateway's radio is {mesh.radio}"
     else:
         yield f"  mesh         none: {mesh.note}"
+    if report.issuer:
+        yield f"  issuer       {report.issuer}"
     yield f"  log          {report.log}"
 
 
@@ -260,4 +264,5 @@ def _report(*, changed: bool) -> SimReport:
             state.mesh.note,
         ),
         log=str(log_path(paths)),
+        issuer=site.identity.get("issuer", ""),
     )

@@ -169,6 +169,10 @@ def test_an_issuer_that_was_never_reached_leaves_no_word(session, paths, issuer)
     with pytest.raises(IssuerSilent):
         session.renew()
     assert [] == Journal(paths).look("default")
+    session.grant = dataclasses.replace(session.grant, simulated=True)
+    with pytest.raises(IssuerSilent) as caught:
+        session.renew()
+    assert "dunes sim up" in caught.value.hint
     issuer.close = lambda: None
 
 
