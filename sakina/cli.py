@@ -90,6 +90,10 @@ COMMANDS: dict[str, Entry] = {
         "sakina.commands.wallet:wallet_export",
         "Write a signed copy of the wallet for others, without its secrets.",
     ),
+    "stress-test": Entry(
+        "sakina.commands.stress_test:stress_test",
+        "Put load on decisions, tokens and the simulated issuer, and judge every answer.",
+    ),
     "log": Entry(
         "sakina.commands.log:log",
         "Show what was decided, and check that no line is missing or was changed.",

@@ -69,6 +69,7 @@ class AuditTrail:
     lost: int = 0
     _groups: dict[tuple[object, ...], Group] = field(default_factory=dict)
     _begun_s: float = 0.0
+    _told_s: dict[tuple[object, ...], float] = field(default_factory=dict)
 
     @classmethod
     def at(cls, paths: Paths, *, clock: Clock = SYSTEM_CLOCK) -> "AuditTrail":
@@ -76,7 +77,10 @@ class AuditTrail:
         return cls(paths.state / FOLDER, clock)
 
     def note(self, decision: Decision) -> None:
-        """Take a decision; a no is on the disk when this returns, a yes within a minute."""
+        """Take a decision; the first no of its kind is on the disk when this returns.
+
+        A yes, and the same no again, are there within a minute.
+        """
         request = decision.request
         if request is None:
             return
@@ -88,8 +92,13 @@ class AuditTrail:
             if not self._groups:
                 self._begun_s = now_s
             self._groups[key] = Group(decision, now_us, now_us)
-        if not decision.allow or len(self._groups) >= GROUPS_MAX or self.due(now_s):
-            self.flush(sync=not decision.allow)
+        urgent = not decision.allow and now_s - self._told_s.get(key, -GROUP_S) >= GROUP_S
+        if urgent or len(self._groups) >= GROUPS_MAX or self.due(now_s):
+            self.flush(sync=urgent)
+            if urgent and not self.lost:
+                if len(self._told_s) >= GROUPS_MAX:
+                    self._told_s.clear()
+                self._told_s[key] = now_s
 
     def due(self, now_s: float) -> bool:
         """Tell whether what was grouped has waited long enough."""

@@ -56,6 +56,17 @@ def test_a_no_is_written_at_once_and_a_yes_within_a_minute(trail, times):
     assert [1, 1, 2] == [row.get("count", 1) for row in rows(trail)]
 
 
+def test_the_same_no_again_and_again_does_not_fill_the_record(trail, times):
+    for _ in range(1000):
+        times.s += 0.01
+        trail.note(said(False))
+    trail.flush()
+    assert [1, 999] == [row.get("count", 1) for row in rows(trail)]
+    times.s += audit.GROUP_S
+    trail.note(said(False))
+    assert [1, 999, 1] == [row.get("count", 1) for row in rows(trail)]
+
+
 def test_equal_answers_are_one_line_with_a_count(trail, times):
     for _ in range(500):
         times.s += 0.01
