@@ -11,6 +11,10 @@ REPEATS_MAX = 64
 """Repeats that wait; more are not sent."""
 
 
+FASTEST_S = 0.1
+"""The shortest period that can be configured; no pace makes a shorter one of a longer one."""
+
+
 class ModelKey(NamedTuple):
     """One model of one element."""
 
@@ -35,10 +39,12 @@ class Schedule:
     Attributes:
         due_s: by model; those with a period only.
         repeats: publications that are sent again.
+        pace: how many seconds of its periods pass in one; a simulation's clock may run ahead.
     """
 
     due_s: dict[ModelKey, float] = field(default_factory=dict)
     repeats: list[Repeat] = field(default_factory=list)
+    pace: float = 1.0
     _periods: dict[ModelKey, int] = field(default_factory=dict)
 
     def follow(self, publications: dict[ModelKey, Publication], now_s: float) -> None:
@@ -46,7 +52,7 @@ class Schedule:
         periods = {key: each.period for key, each in publications.items()}
         for key, period in periods.items():
             if period & 0x3F and self._periods.get(key) != period:
-                self.due_s[key] = now_s + read_period_octet(period)
+                self.due_s[key] = now_s + self._wait_s(period)
         for key in list(self.due_s):
             if not periods.get(key, 0) & 0x3F:
                 del self.due_s[key]
@@ -57,9 +63,19 @@ class Schedule:
         """Give the models whose period is over, and begin the next one."""
         found = [key for key, due_s in self.due_s.items() if due_s <= now_s]
         for key in found:
-            period_s = read_period_octet(self._periods[key]) / divisors.get(key, 1)
-            self.due_s[key] = max(self.due_s[key] + period_s, now_s)
+            wait_s = self._wait_s(self._periods[key], divisors.get(key, 1))
+            self.due_s[key] = max(self.due_s[key] + wait_s, now_s)
         return found
+
+    def set_pace(self, pace: float, now_s: float) -> None:
+        """Let periods pass faster or slower from now on, those that have begun too."""
+        for key, due_s in self.due_s.items():
+            self.due_s[key] = now_s + max(0.0, due_s - now_s) * self.pace / pace
+        self.pace = pace
+
+    def _wait_s(self, period: int, divisor: int = 1) -> float:
+        own_s = read_period_octet(period) / divisor
+        return own_s if self.pace == 1.0 else max(own_s / self.pace, min(own_s, FASTEST_S))
 
     def published(
         self, key: ModelKey, publication: Publication, payload: bytes, now_s: float

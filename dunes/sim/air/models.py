@@ -95,8 +95,9 @@ class ReportingServer(HabitatServer):
 
     def alert(self, kind: str, value: float, now_s: float) -> Message:
         """Make a report that is sent again until it is acknowledged."""
+        message = self._report(kind, value, now_s, alert=True)
         self.sent(1, 1)
-        return self._report(kind, value, now_s, alert=True)
+        return message
 
     def next_timer_s(self) -> float | None:
         """Say when something is to be sent."""
