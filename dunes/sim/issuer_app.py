@@ -98,6 +98,7 @@ class IssuerApp:
             ("GET", "/userinfo"): self._userinfo,
         }
         handler = handlers.get((scope["method"], scope["path"]))
+        self.server.records.tidy(unix_s())
         if handler is None:
             return Reply(404, {"error": "not_found"}, [])
         try:

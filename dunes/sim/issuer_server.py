@@ -62,7 +62,6 @@ class IssuerServer(AuthorizationServer):
     def issue(self, request: Request, family: Family, *, refresh: bool) -> dict[str, Any]:
         """Make the answer of the token endpoint, and record what was given out."""
         now_s = unix_s()
-        self.records.tidy(now_s)
         family.jkt = request.jkt
         access = self.mint.access_token(family, int(now_s))
         self.records.tokens[access] = Token(family, now_s + ACCESS_S, "access_token")
