@@ -12,7 +12,7 @@ from dunes.buffer.store import Buffer, buffer_url
 from dunes.clock import Clock
 from dunes.crypto.identity import Identity
 from dunes.errors import ConfigError, Denied, LocalError, NotFound
-from dunes.gateway import rows, tables
+from dunes.gateway import rows, saving, tables
 from dunes.gateway.groups import Group, Label
 from dunes.gateway.sealing import SECRET_BYTES, FieldSealer
 from dunes.gateway.wholestate import About
@@ -162,20 +162,20 @@ def insert_mesh(
             "writer": os.urandom(TOKEN_BYTES),
             "moved_us": None,
             "created_us": now_us,
-        } | rows.iv_columns(state.stack.iv, now_us)
+        } | saving.iv_columns(state.stack.iv, now_us)
         if known is None:
             connection.execute(insert(network).values(**values))
         else:
-            rows.erase(connection, known.id, keep_seq=known.uuid == uuid)
+            saving.erase(connection, known.id, keep_seq=known.uuid == uuid)
             connection.execute(update(network).where(network.c.id == known.id).values(**values))
         made = rows.find_network(connection, mesh_id)
         if made is None:
             raise LocalError(f"mesh {mesh_id} was not written")
         scribe = rows.Scribe(made.id, made.uuid, made.unicast, sealer, now_us)
-        rows.save_state(connection, scribe, state)
+        saving.save_state(connection, scribe, state)
         if beside is not None:
-            rows.save_groups(connection, made.id, beside.groups, beside.labels)
-            rows.save_about(connection, made.id, beside.about)
+            saving.save_groups(connection, made.id, beside.groups, beside.labels)
+            saving.save_about(connection, made.id, beside.about)
         wrapped = sealer.wrap(made.uuid, identity.recipient.public)
-        rows.save_wrap(connection, made.id, identity.kid, wrapped, now_us)
+        saving.save_wrap(connection, made.id, identity.kid, wrapped, now_us)
     return made

@@ -37,22 +37,17 @@ What holds:
 - Keys are sealed at rest and in no repr, see `dunes.gateway.sealing`.
 """
 
-import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from threading import Lock
-from typing import Any, Self
+from typing import Self
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection
 
 from dunes.clock import SYSTEM_CLOCK, Clock
-from dunes.crypto.identity import Identity, ensure_identity, load_identity
-from dunes.errors import Denied, LocalError, NotFound, StorageError
-from dunes.gateway import rows, tables
-from dunes.gateway.directory import Directory, lock_path, mark_path
-from dunes.gateway.groups import Group, Label
+from dunes.crypto.identity import Identity, ensure_identity
+from dunes.errors import Denied, LocalError
+from dunes.gateway import rows, saving
+from dunes.gateway.directory import lock_path, mark_path
 from dunes.gateway.lock import MeshLock
 from dunes.gateway.mark import Mark, read_mark, with_range
 from dunes.gateway.naming import mesh_table
@@ -65,7 +60,7 @@ from dunes.gateway.opening import (
     open_database,
 )
 from dunes.gateway.recovery import given_by, judge
-from dunes.gateway.sealing import FieldSealer
+from dunes.gateway.writer import MeshLost, Writer
 from dunes.mesh.ivindex import IvRecord
 from dunes.mesh.managerstate import KnownNode, ManagerState, NodeGone
 from dunes.mesh.replay import ReplayEntry
@@ -74,11 +69,7 @@ from dunes.mesh.state import KeysRecord, Store
 from dunes.model import check_name
 from dunes.settings import Settings
 
-
-class MeshLost(StorageError):
-    """Another program opened this mesh for writing since."""
-
-    code = "mesh-lost"
+__all__ = ["MeshLost", "MeshMoved", "MeshStore"]
 
 
 class MeshMoved(Denied):
@@ -88,24 +79,17 @@ class MeshMoved(Denied):
 
 
 @dataclass(slots=True, repr=False)
-class MeshStore(Directory):
+class MeshStore(Writer):
     """One mesh of this gateway's database.
 
     Attributes:
-        clock: for ages and records.
         notes: what a person should know: a copy that was noticed, numbers that were skipped.
     """
 
-    clock: Clock = SYSTEM_CLOCK
     notes: list[str] = field(default_factory=list)
-    _identity: Identity | None = None
     _lock: MeshLock | None = None
-    _token: bytes = b""
-    _sealer: FieldSealer | None = None
     _mark: Mark | None = None
     _next_mark: Mark | None = None
-    _seen: dict[int, int] = field(default_factory=dict)
-    _seen_lock: Lock = field(default_factory=Lock)
 
     # ---------------------------------------------------------------- opening
 
@@ -250,7 +234,7 @@ class MeshStore(Directory):
         found = judge(state, network.uuid, network.generation, network.keys_generation, mark)
         changes = [each for each in (found.seq, found.iv, *found.gone) if each is not None]
         for change in changes:
-            rows.write_change(connection, scribe, change)
+            saving.write_change(connection, scribe, change)
         if changes:
             above = max(network.generation, mark.generation if mark else 0) + 1
             self._update(connection, generation=above)
@@ -264,7 +248,7 @@ class MeshStore(Directory):
         identity = self._identity
         if identity is not None and identity.kid not in rows.load_wraps(connection, scribe.id):
             wrapped = scribe.sealer.wrap(scribe.uuid, identity.recipient.public)
-            rows.save_wrap(connection, scribe.id, identity.kid, wrapped, scribe.now_us)
+            saving.save_wrap(connection, scribe.id, identity.kid, wrapped, scribe.now_us)
 
     def close(self) -> None:
         """Write what is left, and give the mesh free."""
@@ -330,10 +314,10 @@ class MeshStore(Directory):
         scribe, mark = self._scribe(), self._mark
         for change in store.changes:
             if not isinstance(change, ReplayEntry):
-                rows.write_change(connection, scribe, change)
+                saving.write_change(connection, scribe, change)
                 mark = _marked(mark, change)
         entries = [change for change in store.changes if isinstance(change, ReplayEntry)]
-        rows.save_replay(connection, self.network.id, entries)
+        saving.save_replay(connection, self.network.id, entries)
         if mark != self._mark:
             mark = replace(mark, generation=mark.generation + 1)
         self._update(connection, generation=mark.generation, keys_generation=mark.keys_generation)
@@ -361,113 +345,6 @@ class MeshStore(Directory):
         """
         with self._writing() as connection:
             self._update(connection, moved_us=None if back else self.clock.unix_us())
-
-    def own_device_key(self) -> bytes:
-        """Give the device key that our own node has in a Configuration Database."""
-        return self._scribe().sealer.own_device_key(self.uuid)
-
-    # ---------------------------------------------------------------- what people add
-
-    def note_seen(self, unicast: int, at_us: int) -> None:
-        """Note when a node was heard; written with the next `apply`, or at `close`.
-
-        Args:
-            unicast: its primary address.
-            at_us: µs since 1970.
-        """
-        with self._seen_lock:
-            self._seen[unicast] = max(at_us, self._seen.get(unicast, 0))
-
-    def set_settings(self, unicast: int, settings: dict[str, Any]) -> None:
-        """Keep what was configured on a node, for exports.
-
-        Args:
-            unicast: its primary address.
-            settings: in the words of a Configuration Database: `defaultTTL`, `features`,
-                `networkTransmit`, `relayRetransmit`, `netKeys`, `appKeys`, `elements`; all
-                of them in place of what was kept before.
-        """
-        node = tables.node
-        text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
-        with self._writing() as connection:
-            self._update(connection)
-            connection.execute(
-                update(node)
-                .where(node.c.network_id == self.network.id, node.c.unicast == unicast)
-                .values(settings=text)
-            )
-
-    def set_group(self, address: int, name: str, parent: int = 0) -> None:
-        """Name a group."""
-        with self._writing() as connection:
-            self._update(connection)
-            rows.save_groups(connection, self.network.id, [Group(address, name, parent)], ())
-
-    def set_label(self, uuid: bytes, address: int, name: str) -> None:
-        """Name a virtual address.
-
-        Args:
-            uuid: its Label UUID.
-            address: `toolbox.virtual_address` of it.
-            name: for people.
-        """
-        with self._writing() as connection:
-            self._update(connection)
-            rows.save_groups(connection, self.network.id, (), [Label(uuid, address, name)])
-
-    # ---------------------------------------------------------------- parts
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        if not self._token:
-            raise LocalError("this mesh was opened to look only")
-        with self.buffer.writing() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.exec_driver_sql("SET LOCAL synchronous_commit = on")
-            yield connection
-
-    def _update(self, connection: Connection, **changes: object) -> None:
-        """Change the mesh's row, if it is still ours to change.
-
-        Raises:
-            MeshLost: it is not.
-        """
-        network = tables.network
-        statement = update(network).where(network.c.id == self.network.id)
-        if "writer" not in changes:
-            statement = statement.where(network.c.writer == self._token)
-        done = connection.execute(statement.values(**({"writer": self._token} | changes)))
-        if done.rowcount != 1:
-            raise MeshLost(
-                f"another program took mesh {self.mesh_id} over; this one sends nothing more",
-                hint="let only one gateway use a mesh",
-            )
-
-    def _save_seen(self, connection: Connection) -> None:
-        """Write when nodes were heard; should the transaction fail, the next hearing counts."""
-        with self._seen_lock:
-            seen, self._seen = self._seen, {}
-        if seen:
-            rows.save_seen(connection, self.network.id, seen)
-
-    def _reread(self, connection: Connection) -> rows.Network:
-        network = rows.find_network(connection, self.network.name)
-        if network is None:
-            raise NotFound(f"mesh {self.network.name} was deleted", code="unknown-mesh")
-        return network
-
-    def _scribe(self) -> rows.Scribe:
-        if self._sealer is None:
-            if self._identity is None:
-                self._identity = load_identity(self.paths)
-            with self.buffer.reading() as connection:
-                wraps = rows.load_wraps(connection, self.network.id)
-            keys = self._identity.opening_keys
-            self._sealer = FieldSealer.unwrap(self.network.uuid, wraps, keys)
-        network = self.network
-        return rows.Scribe(
-            network.id, network.uuid, network.unicast, self._sealer, self.clock.unix_us()
-        )
 
 
 def _marked(mark: Mark, change: object) -> Mark:

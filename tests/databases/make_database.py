@@ -28,7 +28,7 @@ from dunes.crypto.framekeys import FrameSealer
 from dunes.crypto.identity import Identity
 from dunes.crypto.signing import SigningKey
 from dunes.crypto.xwing import RecipientKey
-from dunes.gateway import rows, tables
+from dunes.gateway import saving, tables
 from dunes.gateway.opening import insert_mesh
 from dunes.mesh.ivindex import IvRecord
 from dunes.mesh.keys import AppKeyRecord, NetKeyRecord, Phase
@@ -129,11 +129,11 @@ def fill_mesh(buffer: Buffer) -> None:
         above=0,
     )
     with buffer.writing() as connection:
-        rows.save_seen(connection, made.id, {2: T0_US})
+        saving.save_seen(connection, made.id, {2: T0_US})
         group = {"network_id": made.id, "address": 0xC000, "name": "sensors", "parent": 0}
-        rows.upsert(connection, tables.group, [group])
+        saving.upsert(connection, tables.group, [group])
         label = {"network_id": made.id, "uuid": SEED[16:], "address": 0x8123, "name": "alarms"}
-        rows.upsert(connection, tables.label, [label])
+        saving.upsert(connection, tables.label, [label])
 
 
 def main() -> int:
