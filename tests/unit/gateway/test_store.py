@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 
 from dunes.clock import Clock
 from dunes.crypto.errors import NotARecipient
-from dunes.errors import ConfigError, DataError, LocalError, NotFound, UsageError
+from dunes.errors import (
+    ConfigError,
+    DataError,
+    LocalError,
+    NotFound,
+    StorageFull,
+    UsageError,
+)
 from dunes.gateway.lock import MeshBusy
 from dunes.gateway.mark import read_mark
 from dunes.gateway.opening import MeshExists
@@ -177,6 +184,37 @@ def test_a_store_that_fails_changes_nothing(opened):
 def test_what_a_gateway_does_not_store_is_our_bug(opened):
     with pytest.raises(LocalError, match="stores no int"):
         opened(states.state()).apply(Store(1, (5,), before_sending=False))
+
+
+def test_what_is_applied_is_synced_and_not_bound_by_the_buffers_cap(opened):
+    store = opened(states.state())
+    with store.buffer.reading() as connection:
+        found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in PRAGMAS]
+    assert ["wal", 2] == found[:2]
+    assert found[2] * found[3] > 10**13
+
+
+PRAGMAS = ("journal_mode", "synchronous", "max_page_count", "page_size")
+
+
+def test_on_a_full_disk_nothing_is_promised_and_the_same_may_be_tried_again(opened):
+    store = opened(states.state())
+    mark = read_mark(store.mark_path)
+    big = replace(states.state().nodes[0], composition=bytes(300_000))
+    event = Store(1, (SeqRecord(6, 4000), big), before_sending=True)
+    with store.buffer.engine.connect() as kept:  # the pool's connection: keep its setting
+        pages = kept.exec_driver_sql("PRAGMA page_count").scalar()
+        kept.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+        kept.rollback()
+    with pytest.raises(StorageFull):
+        store.apply(event)
+    assert (states.state(), mark) == (store.load(), read_mark(store.mark_path))
+    with store.buffer.engine.connect() as kept:
+        kept.exec_driver_sql(f"PRAGMA max_page_count={1 << 30}")
+        kept.rollback()
+    store.apply(event)
+    assert SeqRecord(6, 4000) == store.load().stack.seq
+    assert 4000 == read_mark(store.mark_path).limit
 
 
 # ---------------------------------------------------------------- one writer
