@@ -10,6 +10,7 @@ import json
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -178,6 +179,38 @@ def test_a_browser_is_sent_there_and_comes_back(issuer, begin, store):
     process.communicate(timeout=30)
     assert 0 == process.returncode
     assert ("browser", "ada") == (store.load("default").flow, store.load("default").subject)
+
+
+KILLED = """
+import os, signal
+from dunes.paths import find_paths
+from sakina.session import Session
+from sakina.store.file import FileStore
+
+session = Session.open(find_paths(), "default", asked_store="file", timeout_s=10)
+FileStore.save = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+session.renew(force=True)
+"""
+
+
+def test_a_kill_after_a_rotation_costs_the_login_and_is_told(
+    issuer, begin, typed, environment, home
+):
+    process = begin(*flow_of(issuer, "--scope", "telemetry", "--token-store", "file"))
+    issuer.decide(await_waiting(issuer).user_code, "ada", approve=True)
+    process.communicate(timeout=30)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED], env=environment, cwd=home, timeout=60, check=False
+    )
+    assert -signal.SIGKILL == killed.returncode
+    told = typed("sakina", "auth", "status")
+    assert "a renewal of profile default at" in told.stdout
+    assert "ended between asking" in told.stdout
+    lost = typed("sakina", "auth", "refresh")
+    assert 77 == lost.returncode, "the new token died with the process, the old one was spent"
+    assert "warning: a renewal of profile default" in lost.stderr
+    assert f"hint: sakina auth-flow --provider {issuer.url}" in lost.stderr
+    assert "ended between" not in typed("sakina", "auth", "status").stdout, "it is settled"
 
 
 # ---------------------------------------------------------------------- a machine
