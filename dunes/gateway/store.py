@@ -334,8 +334,8 @@ class MeshStore(Writer):
         """
         mark, self._next_mark = self._next_mark, None
         if mark is not None and mark != self._mark:
-            self._mark = mark
             mark.write(self.mark_path)
+            self._mark = mark
 
     def move_away(self, *, back: bool = False) -> None:
         """Note that another gateway has this mesh from now on; opening it is refused then.

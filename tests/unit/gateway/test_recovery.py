@@ -218,3 +218,16 @@ def test_a_crash_between_database_and_mark_is_no_copy(home, monkeypatch):
         monkeypatch.undo()
     with reopened(home) as store:
         assert (SeqRecord(6, 4000), []) == (store.load().stack.seq, store.notes)
+
+
+def test_a_mark_that_could_not_be_written_is_written_when_the_store_is_tried_again(
+    home, monkeypatch
+):
+    event = Store(1, (SeqRecord(6, 4000),), before_sending=False)
+    with reopened(home) as store:
+        monkeypatch.setattr(Mark, "write", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            store.apply(event)
+        monkeypatch.undo()
+        store.apply(event)
+        assert 4000 == read_mark(store.mark_path).limit
