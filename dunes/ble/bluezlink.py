@@ -57,11 +57,13 @@ class BluezLink:
         from bleak.exc import BleakDeviceNotFoundError, BleakError
 
         work = asyncio.create_task(self._client.connect())
+        connected = False
         try:
             await asyncio.wait({work}, timeout=CONNECT_S + GIVE_UP_S)
             if not work.done():
                 raise NoRadio("BlueZ does not come back from a connect", hint=RESTART)
             work.result()
+            connected = True
         except BleakDeviceNotFoundError as e:
             raise NotHeard("is not known to BlueZ any more") from e
         except TimeoutError as e:
@@ -69,7 +71,15 @@ class BluezLink:
         except (BleakError, OSError, EOFError) as e:
             raise self._meaning(e) from e
         finally:
-            await undisturbed(_give_up(work))
+            if not connected:
+                await undisturbed(self._give_up(work))
+
+    async def _give_up(self, work: "asyncio.Task[None]") -> None:
+        """Cancel a connect that still runs, let bleak tidy up, hang up if it just succeeded."""
+        work.cancel()
+        await asyncio.wait({work}, timeout=GIVE_UP_S)
+        self._release()
+        await self._released()
 
     async def subscribe(self, service: Service) -> None:
         """Find the service and subscribe; hang up if that fails.
@@ -182,9 +192,3 @@ class BluezLink:
             if meant.code != "no-radio" or error.dbus_error == "org.bluez.Error.NotReady":
                 return meant  # BlueZ or its adapter, not the node
         return RadioLost(f"node {self.address}: {str(error) or type(error).__name__}"[:200])
-
-
-async def _give_up(work: "asyncio.Task[None]") -> None:
-    """Cancel a connect that still runs, and let bleak tidy up for a while."""
-    work.cancel()
-    await asyncio.wait({work}, timeout=GIVE_UP_S)

@@ -115,6 +115,7 @@ class HciRadio:
 
         work = asyncio.create_task(self._device.connect(address, timeout=None))
         ended = asyncio.create_task(self._ended.wait())
+        connection: Any = None
         try:
             await asyncio.wait({work, ended}, timeout=limit_s, return_when="FIRST_COMPLETED")
             self._check()
@@ -122,15 +123,16 @@ class HciRadio:
                 raise NotHeard("was not heard advertising")
             if work.cancelled():
                 raise RadioLost("the controller gave up")
-            return work.result()
+            connection = work.result()
         except HCI_Error:
             raise
         except (BaseBumbleError, ValueError, AssertionError) as e:
             raise RadioLost(f"cannot connect: {type(e).__name__}: {e}"[:200]) from e
         finally:
             ended.cancel()
-            if not work.done():
+            if connection is None:
                 await undisturbed(self._withdraw(work))
+        return connection
 
     async def _withdraw(self, work: "asyncio.Task[Any]") -> None:
         """Tell the controller not to connect any more; hang up if it just did."""

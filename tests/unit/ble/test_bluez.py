@@ -12,7 +12,7 @@ from dunes.ble.bluezbus import BUS_VARIABLE, open_bus
 from dunes.ble.errors import NoRadio, RadioDenied, RadioLost, ServiceMissing
 from dunes.ble.radio import Service
 
-from .bluezpeer import DENY, HAVE_DAEMON, SMP, Bluetoothd, Daemon, Peer
+from .bluezpeer import DENY, DEVICE, HAVE_DAEMON, SMP, Bluetoothd, Daemon, Peer
 
 pytestmark = pytest.mark.skipif(not HAVE_DAEMON, reason="needs dbus-daemon: apt install dbus")
 
@@ -238,6 +238,28 @@ def test_a_node_that_bluetoothd_forgot_after_the_scan_is_looked_for_again(run, b
             assert node.path not in played.objects
             link = await radio.connect(node.address, Service.PROVISIONING, timeout_s=10)
             await link.close()
+
+    run(story())
+
+
+def test_a_connect_that_is_cancelled_leaves_no_link(run, bus):
+    async def story():
+        node = peer()
+        async with radio_on(bus(), node) as (radio, played):
+            for wait_s in (0.03, 0.05, 0.06, 0.07, 0.08, 0.1):
+                await first(radio)
+                connecting = radio.connect(node.address, Service.PROVISIONING, timeout_s=30)
+                work = asyncio.create_task(connecting)
+                await asyncio.sleep(wait_s)
+                if work.cancel():
+                    with pytest.raises(asyncio.CancelledError):
+                        await work
+                else:  # it was quicker
+                    await (await work).close()
+                await asyncio.sleep(0.3)
+                device = played.objects.get(node.path, {}).get(DEVICE)
+                assert device is None or not device["Connected"].value
+            assert node.connects >= 3
 
     run(story())
 

@@ -161,6 +161,26 @@ def test_a_cancelled_connect_leaves_the_controller_ready(run):
     run(story())
 
 
+def test_a_connect_that_is_cancelled_when_the_link_comes_up_leaves_no_link(run):
+    async def story():
+        async with radio_and_node() as (radio, node, air):
+            for wait_s in (0.0, 0.01, 0.02, 0.03, 0.04, 0.06):
+                connecting = radio.connect(node.address, Service.PROVISIONING, timeout_s=30)
+                work = asyncio.create_task(connecting)
+                await asyncio.sleep(wait_s)
+                if work.cancel():
+                    with pytest.raises(asyncio.CancelledError):
+                        await work
+                else:  # it was quicker
+                    await (await work).close()
+                await asyncio.sleep(0.1)
+                assert {} == air.tcp.controller.le_connections
+            link = await radio.connect(node.address, Service.PROVISIONING, timeout_s=10)
+            await link.close()
+
+    run(story())
+
+
 async def write_on(link):
     for number in range(2000):
         await link.send(bytes([number % 256]))
