@@ -4,7 +4,7 @@ function __fish_sakina_path
     set -l path sakina
     for word in $words[2..]
         switch $path/$word
-            case sakina/init sakina/auth-flow sakina/auth sakina/auth/status sakina/auth/token sakina/auth/refresh sakina/auth/logout sakina/verify sakina/answer sakina/token-request sakina/sign sakina/offline-verify sakina/token-revoke sakina/scope-list sakina/scope-add sakina/restrict sakina/tokenize sakina/detokenize sakina/status sakina/reputation-set sakina/reputation-check sakina/quarantine sakina/wallet-init sakina/wallet-show sakina/wallet-add sakina/wallet-export sakina/log
+            case sakina/init sakina/auth-flow sakina/auth sakina/auth/status sakina/auth/token sakina/auth/refresh sakina/auth/logout sakina/verify sakina/answer sakina/token-request sakina/sign sakina/offline-verify sakina/token-revoke sakina/scope-list sakina/scope-add sakina/restrict sakina/tokenize sakina/detokenize sakina/status sakina/reputation-set sakina/reputation-check sakina/quarantine sakina/wallet-init sakina/wallet-show sakina/wallet-add sakina/wallet-export sakina/stress-test sakina/log
                 set path $path/$word
         end
     end
@@ -33,6 +33,7 @@ complete -c sakina -n 'test (__fish_sakina_path) = sakina' -a wallet-init -d 'Be
 complete -c sakina -n 'test (__fish_sakina_path) = sakina' -a wallet-show -d 'Show what a wallet holds, and check its signature; secrets stay sealed.'
 complete -c sakina -n 'test (__fish_sakina_path) = sakina' -a wallet-add -d 'Put identities, grants, receipts and sealed secrets into the wallet.'
 complete -c sakina -n 'test (__fish_sakina_path) = sakina' -a wallet-export -d 'Write a signed copy of the wallet for others, without its secrets.'
+complete -c sakina -n 'test (__fish_sakina_path) = sakina' -a stress-test -d 'Put load on decisions, tokens and the simulated issuer, and judge every answer.'
 complete -c sakina -n 'test (__fish_sakina_path) = sakina' -a log -d 'Show what was decided, and check that no line is missing or was changed.'
 complete -c sakina -n 'test (__fish_sakina_path) = sakina' -l version -d 'Print the version.'
 complete -c sakina -n 'test (__fish_sakina_path) = sakina' -s h -l help -d 'Show this message and exit.'
@@ -364,6 +365,17 @@ complete -c sakina -n 'test (__fish_sakina_path) = sakina/wallet-export' -l log-
 complete -c sakina -n 'test (__fish_sakina_path) = sakina/wallet-export' -l no-input -d 'Never ask; fail instead.'
 complete -c sakina -n 'test (__fish_sakina_path) = sakina/wallet-export' -l schema -d 'Print the JSON Schema of --json and exit.'
 complete -c sakina -n 'test (__fish_sakina_path) = sakina/wallet-export' -s h -l help -d 'Show this message and exit.'
+complete -c sakina -n 'test (__fish_sakina_path) = sakina/stress-test' -l scope -r -d 'What the questions are about.'
+complete -c sakina -n 'test (__fish_sakina_path) = sakina/stress-test' -l requests -r -d 'How many.'
+complete -c sakina -n 'test (__fish_sakina_path) = sakina/stress-test' -l issuer -l no-issuer -d 'Ask the simulated site\'s issuer too, if up.'
+complete -c sakina -n 'test (__fish_sakina_path) = sakina/stress-test' -l json -d 'Print the result as JSON.'
+complete -c sakina -n 'test (__fish_sakina_path) = sakina/stress-test' -s q -l quiet -d 'Say less.'
+complete -c sakina -n 'test (__fish_sakina_path) = sakina/stress-test' -s v -l verbose -d 'Say more; twice: still more.'
+complete -c sakina -n 'test (__fish_sakina_path) = sakina/stress-test' -l color -r -a 'auto always never' -d 'Colour the output.'
+complete -c sakina -n 'test (__fish_sakina_path) = sakina/stress-test' -l log-format -r -a 'text json' -d 'Notes on stderr as text or json.'
+complete -c sakina -n 'test (__fish_sakina_path) = sakina/stress-test' -l no-input -d 'Never ask; fail instead.'
+complete -c sakina -n 'test (__fish_sakina_path) = sakina/stress-test' -l schema -d 'Print the JSON Schema of --json and exit.'
+complete -c sakina -n 'test (__fish_sakina_path) = sakina/stress-test' -s h -l help -d 'Show this message and exit.'
 complete -c sakina -n 'test (__fish_sakina_path) = sakina/log' -l table -r -a '(dunes complete-names tables 2>/dev/null)' -d 'Which record; auth_audit is there.'
 complete -c sakina -n 'test (__fish_sakina_path) = sakina/log' -l last -r -d 'How many lines.'
 complete -c sakina -n 'test (__fish_sakina_path) = sakina/log' -l denied -d 'Only what was refused.'

@@ -78,9 +78,14 @@ FILES = Topic(
         Row("config.toml", "Settings written by hand: /etc/dunes, and the user's config folder."),
         Row("profile.json", "Settings written by init-starlink, mcp init and config set."),
         Row("sakina.json", "Where logins are kept, and the provider used where none is named."),
+        Row(
+            "policies.json",
+            "Who may do what, on top of the shipped policies; policies.mu signs it.",
+        ),
+        Row("wallet.md", "Identities, grants and receipts: sakina wallet-show."),
         Row("data/", "The buffer's database; on a ground station, what it received."),
         Row("keys/", "Private keys and secrets, mode 0600 in a folder of mode 0700."),
-        Row("state/", "The link monitor's memory, logs, the simulated site."),
+        Row("state/", "The link monitor's memory, logs, decisions (audit/), the simulated site."),
         Row("run/", "Locks and sockets."),
     ),
 )
