@@ -34,7 +34,7 @@ UUID_BYTES = 16
 CONNECT_S = 25.0
 IDENTITY_S = 8.0
 """How long a node just provisioned is awaited under its identity."""
-LOOK_S = 1.0
+LOOK_S = 0.25
 """A worker looks around at least so often whether there is still something to do."""
 TRIES = 3
 AGAIN_S = 1.0
@@ -167,7 +167,8 @@ class Commissioner:
                 self._refused(uuid, error)
             finally:
                 self._busy.discard(uuid)
-                self._news_s = asyncio.get_running_loop().time()
+                now_s = asyncio.get_running_loop().time()
+                self._news_s = max(self._news_s, now_s, self._not_before_s.get(uuid, now_s))
 
     def _more(self) -> bool:
         """Say whether a worker has to go on looking."""

@@ -7,17 +7,22 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from dunes.clock import rfc3339
+from dunes.clock import US_PER_S, rfc3339
 from dunes.errors import DunesError, TryLater
 from dunes.gateway.owner import Gateway, open_gateway
 from dunes.gateway.readings import Item
 from dunes.gateway.service import Service, socket_path
 from dunes.gateway.store import MeshStore
 from dunes.gateway.verbs import verbs_of
+from dunes.mesh.manager import ManagerEvent, Received
 from dunes.mesh.models.habitat import habitat
+from dunes.mesh.models.habitat_server import HabitatMessage
 from dunes.mesh.models.server import Raw
 from dunes.model import Reading
 from dunes.settings import Settings
+
+CLOCK_S = 600.0
+"""A node whose clock is still not set is told the time again after that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,7 @@ async def listen(
     ) as gateway:
         listener = _Listener(gateway, goes_to, tell, count)
         gateway.runner.on_kept.append(listener.kept)
+        gateway.runner.on_event.append(listener.heard)
         path = socket_path(settings.paths, name)
         async with gateway.proxies.kept(), Service(path, verbs_of(gateway)).serving():
             await gateway.reach(timeout_s=timeout_s)
@@ -156,6 +162,19 @@ class _Listener:
         self.gateway, self.table, self.tell, self.count = gateway, table, tell, count
         self.readings = 0
         self.enough = asyncio.Event()
+        self._clock_told_s: dict[int, float] = {}
+
+    def heard(self, event: ManagerEvent) -> None:
+        """Tell a node the time whose clock is not set; not more often than it needs."""
+        if not isinstance(event, Received) or not isinstance(event.message, HabitatMessage):
+            return
+        src, now_s = event.access.src, asyncio.get_running_loop().time()
+        unset = event.message.values.get("clock_set") == 0 and event.access.app_index is not None
+        if not unset or self._clock_told_s.get(src, -CLOCK_S) > now_s - CLOCK_S:
+            return
+        self._clock_told_s[src] = now_s
+        unix_s = self.gateway.readings.unix_us() // US_PER_S
+        self._say(src, event.access.app_index or 0, habitat().make("ClockSet", unix_s=unix_s))
 
     def kept(self, items: Sequence[Any]) -> None:
         """Take what was kept."""
@@ -173,8 +192,11 @@ class _Listener:
             payload = habitat().make(
                 "AlertAck", kind=item.ack.kind, sequence=item.ack.sequence, reserved=0
             )
-            with suppress(TryLater):  # the node says it again, and is told again
-                self.gateway.runner.send(item.ack.dst, Raw(payload), app_index=item.ack.app_index)
+            self._say(item.ack.dst, item.ack.app_index, payload)
+
+    def _say(self, dst: int, app_index: int, payload: bytes) -> None:
+        with suppress(TryLater):  # the node says it again, and is told again
+            self.gateway.runner.send(dst, Raw(payload), app_index=app_index)
 
 
 async def _until(gateway: Gateway, enough: asyncio.Event, duration_s: float | None) -> int:
