@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import os
+import ssl
 import threading
 import time as time_
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from dunes.errors import ConfigError, DunesError, StorageError, UsageError
 from dunes.secrets import Secret
+from dunes.uplink.tls import find_certificate
 from sakina.journal import Journal
 from sakina.oauth.errors import (
     BadToken,
@@ -28,10 +30,12 @@ from sakina.oauth.errors import (
     NotAnIssuer,
     ScopeRefused,
     StoreUnusable,
+    WrongCertificate,
 )
 from sakina.oauth.jose import SigningKey, parse_jws, read_jwk, verify_jws
 from sakina.oauth.wait import Wait
 from sakina.preparing import Wishes, make_login
+from sakina.session import Session
 from sakina.store.file import FileStore
 
 DEVICE = {
@@ -678,3 +682,28 @@ def test_a_local_scope_is_not_sent_and_is_kept(issuer, paths, time, somebody, se
     kept = stored("mission-control")
     assert (("habitat-data",), ("habitat-data",)) == (kept.local_scopes, kept.allowed_scopes)
     assert "https://api.starlink.com/auth" == kept.metadata.issuer
+
+
+# ---------------------------------------------------------------------- TLS, all the way
+
+
+def test_a_login_behind_an_authority_of_one_s_own_is_made_and_renewed(
+    make_issuer, paths, somebody, secret_file, tmp_path
+):
+    certificate = find_certificate(tmp_path, "127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.cert_path, certificate.key_path)
+    issuer = make_issuer(context)
+    issuer.answers["/token"] = [(200, TOKEN), (200, TOKEN | {"access_token": "at-2"})]
+    wishes = Wishes(
+        provider=issuer.url, client_id="gw", client_secret_file=secret_file, token_store="file"
+    )
+    with pytest.raises(WrongCertificate):
+        make_login(paths, wishes, somebody(), environ={})
+    assert [] == issuer.received, "no secret goes to who cannot show a certificate"
+    believed = dataclasses.replace(wishes, ca_file=certificate.cert_path)
+    grant, _ = make_login(paths, believed, somebody(), environ={})
+    assert str(certificate.cert_path) == grant.ca_file
+    session = Session.open(paths, "default", asked_store="file", timeout_s=5)
+    assert Secret("at-2") == session.renew(force=True).access_token
+    session.http.close()
