@@ -49,6 +49,17 @@ def test_the_nodes_of_the_site_are_flashed_as_the_guide_types_it(typed, site):
     assert {"1.2.0"} == set(state(typed).values())
 
 
+def test_a_node_is_part_of_its_mesh_still_after_an_update(typed, site):
+    init = typed("dunes", "mesh-init", "--nodes", "3", "--range", "100m", "--power-mode", "low")
+    assert 0 == init.returncode, init.stderr
+    exit_, report, _ = flash(typed, "--firmware", "ble-mesh-v1.2", "--device", "rover-001")
+    assert (0, "updated") == (exit_, only(report)["result"])
+    sent = typed("dunes", "mesh-send", "--device", "rover-001", "--onoff", "on", "--json")
+    assert 0 == sent.returncode, sent.stderr
+    answer = json.loads(sent.stdout)
+    assert (True, {"onoff": "on"}) == (answer["acknowledged"], answer["state"])
+
+
 def test_a_trial_ends_when_the_node_loses_its_power(typed, site):
     argv = ("--firmware", "ble-mesh-v1.2", "--device", "rover-001")
     assert "on-trial" == only(flash(typed, *argv, "--no-confirm")[1])["result"]
