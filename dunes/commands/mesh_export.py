@@ -90,7 +90,7 @@ def mesh_export(
         holder="dunes mesh-export",
     ) as store:
         name = gateway_name(settings, identity.kid)
-        report, content = export_mesh(store, identity, name, wish)
+        report, content = export_mesh(store, name, wish)
     if output == STDOUT and not dry_run:
         screen.stdout.write(content.decode())
         screen.stdout.flush()

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dunes.crypto import keyio
-from dunes.crypto.identity import Identity
 from dunes.errors import UsageError
 from dunes.gateway.cdb import Provisioner, write_cdb
 from dunes.gateway.store import MeshStore
@@ -110,14 +109,11 @@ def gather(store: MeshStore, gateway: str, *, moved: bool = False) -> WholeMesh:
     )
 
 
-def export_mesh(
-    store: MeshStore, identity: Identity, gateway: str, wish: Wish
-) -> tuple[ExportReport, bytes]:
+def export_mesh(store: MeshStore, gateway: str, wish: Wish) -> tuple[ExportReport, bytes]:
     """Make an export, and write it unless it is for stdout.
 
     Args:
         store: opened for writing if the mesh is given away.
-        identity: this place's keys.
         gateway: its name.
         wish: what it is to be.
 
@@ -134,7 +130,7 @@ def export_mesh(
     if wish.format == "state":
         content = encode_whole(whole)
     else:
-        own = Provisioner(gateway, _provisioner_uuid(store, identity), store.own_device_key())
+        own = Provisioner(gateway, _provisioner_uuid(store), store.own_device_key())
         members = write_cdb(whole, own, device_keys=wish.device_keys)
         content = json.dumps(members, indent=2, ensure_ascii=False).encode() + b"\n"
     path = wish.output or Path(f"{store.mesh_id}.{wish.format}.json")
@@ -186,5 +182,7 @@ def _export_notes(store: MeshStore, wish: Wish) -> list[str]:
     return notes
 
 
-def _provisioner_uuid(store: MeshStore, identity: Identity) -> bytes:
-    return uuid.uuid5(uuid.UUID(bytes=store.uuid), f"dunes-gateway/{identity.kid}").bytes
+def _provisioner_uuid(store: MeshStore) -> bytes:
+    """Name us by our address: the same after a key rotation, and on another machine."""
+    name = f"dunes-gateway/{store.network.unicast:04X}"
+    return uuid.uuid5(uuid.UUID(bytes=store.uuid), name).bytes

@@ -50,7 +50,7 @@ class Gateway:
         file = self.folder / "out.json"
         wanted = Wish(output=wish.pop("output", file), **wish)
         with self.open(write=write or wanted.move) as store:
-            return *export_mesh(store, self.identity, name, wanted), file
+            return *export_mesh(store, name, wanted), file
 
     def take(self, file, **options):
         plan = plan_import(read_export(file), self.settings, file, **options)
