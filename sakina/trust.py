@@ -32,6 +32,56 @@ class TrustRow:
     last_proof: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """How trust stands at this place.
+
+    Attributes:
+        kid: this place's key; empty if it has none.
+        trusted: keys that are believed here.
+        devices: of those, devices'.
+        policies: version of the local policies; 0 without any.
+        policies_signed: they are as they were signed last; null if there are none.
+        restrictions: rules that deny.
+        trust: what is known of whom: quarantined first, then the worst.
+        revoked_tokens: tokens that count no longer.
+        ledger_events: entries of the trust ledger.
+        decisions: number of the last line of the record.
+        decisions_intact: the record is whole; null if there is none.
+        decisions_signed: last line that this place's key signed for.
+    """
+
+    kid: str
+    trusted: int
+    devices: int
+    policies: int
+    policies_signed: bool | None
+    restrictions: int
+    trust: tuple[TrustRow, ...]
+    revoked_tokens: int
+    ledger_events: int
+    decisions: int
+    decisions_intact: bool | None
+    decisions_signed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReputationReport:
+    """How far somebody is trusted.
+
+    Attributes:
+        enough: the score reaches the floor, and there is no quarantine.
+        floor: what was asked for.
+        trust: what is known.
+        log_index: where a change stands in the transparency log; null without one.
+    """
+
+    enough: bool
+    floor: float
+    trust: TrustRow
+    log_index: int | None = None
+
+
 def row_of(subject: str, tally: Tally | None, standing: Standing) -> TrustRow:
     """Describe one subject."""
     found = tally or Tally()

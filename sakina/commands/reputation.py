@@ -1,7 +1,6 @@
 """`sakina reputation-set` and `sakina reputation-check`: how far somebody is trusted."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +11,7 @@ from dunes.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from dunes.authority.standing import Event
-    from sakina.trust import TrustRow
+    from sakina.trust import ReputationReport
 
 Subject = Annotated[
     str, typer.Argument(metavar="NAME", help="A device's, gateway's or key's name.")
@@ -20,24 +19,7 @@ Subject = Annotated[
 EVIDENCE = ("verified", "failed-verification", "replay", "bad-mic")
 
 
-@dataclass(frozen=True, slots=True)
-class ReputationReport:
-    """How far somebody is trusted.
-
-    Attributes:
-        enough: the score reaches the floor, and there is no quarantine.
-        floor: what was asked for.
-        trust: what is known.
-        log_index: where a change stands in the transparency log; null without one.
-    """
-
-    enough: bool
-    floor: float
-    trust: "TrustRow"
-    log_index: int | None = None
-
-
-@command(schema="sakina.reputation/1", report="sakina.commands.reputation:ReputationReport")
+@command(schema="sakina.reputation/1", report="sakina.trust:ReputationReport")
 def reputation_set(
     screen: Screen,
     subject: Subject,
@@ -77,7 +59,7 @@ def reputation_set(
     return Exit.OK
 
 
-@command(schema="sakina.reputation/1", report="sakina.commands.reputation:ReputationReport")
+@command(schema="sakina.reputation/1", report="sakina.trust:ReputationReport")
 def reputation_check(
     screen: Screen,
     subject: Subject,
@@ -120,12 +102,12 @@ def append(*events: "Event") -> int | None:
     return append_events(recorder, list(events))[-1].log_index
 
 
-def report_of(subject: str, floor: float, index: int | None) -> ReputationReport:
+def report_of(subject: str, floor: float, index: int | None) -> "ReputationReport":
     """Say how somebody stands now."""
     from dunes.authority.gate import Gate
     from dunes.clock import SYSTEM_CLOCK
     from dunes.paths import find_paths
-    from sakina.trust import row_of
+    from sakina.trust import ReputationReport, row_of
 
     ledger = Gate(find_paths()).ledger()
     standing = ledger.standing(subject, SYSTEM_CLOCK.unix_us())
@@ -134,7 +116,7 @@ def report_of(subject: str, floor: float, index: int | None) -> ReputationReport
     return ReputationReport(enough, floor, row, index)
 
 
-def lines(report: ReputationReport) -> Iterator[str]:
+def lines(report: "ReputationReport") -> Iterator[str]:
     """Write it for people."""
     trust = report.trust
     state = (

@@ -1,7 +1,6 @@
 """`sakina status`: identity, policies, trust, the record of decisions: at one look."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,43 +10,10 @@ from dunes.console.screen import printable, table_lines
 from dunes.errors import Exit
 
 if TYPE_CHECKING:
-    from sakina.trust import TrustRow
+    from sakina.trust import StatusReport
 
 
-@dataclass(frozen=True, slots=True)
-class StatusReport:
-    """How trust stands at this place.
-
-    Attributes:
-        kid: this place's key; empty if it has none.
-        trusted: keys that are believed here.
-        devices: of those, devices'.
-        policies: version of the local policies; 0 without any.
-        policies_signed: they are as they were signed last; null if there are none.
-        restrictions: rules that deny.
-        trust: what is known of whom: quarantined first, then the worst.
-        revoked_tokens: tokens that count no longer.
-        ledger_events: entries of the trust ledger.
-        decisions: number of the last line of the record.
-        decisions_intact: the record is whole; null if there is none.
-        decisions_signed: last line that this place's key signed for.
-    """
-
-    kid: str
-    trusted: int
-    devices: int
-    policies: int
-    policies_signed: bool | None
-    restrictions: int
-    trust: "tuple[TrustRow, ...]"
-    revoked_tokens: int
-    ledger_events: int
-    decisions: int
-    decisions_intact: bool | None
-    decisions_signed: int
-
-
-@command(schema="sakina.status/1", report="sakina.commands.status:StatusReport")
+@command(schema="sakina.status/1", report="sakina.trust:StatusReport")
 def status(
     screen: Screen,
     replay: Annotated[
@@ -69,7 +35,7 @@ def status(
     from dunes.crypto.truststore import TrustStore
     from dunes.paths import find_paths
     from sakina.authorities import NOBODY, own_kid
-    from sakina.trust import rows_of
+    from sakina.trust import StatusReport, rows_of
 
     paths = find_paths()
     ledger = add_up(paths) if replay else Gate(paths).ledger()
@@ -98,7 +64,7 @@ def status(
     return Exit.NO if wrong else Exit.OK
 
 
-def lines(report: StatusReport) -> Iterator[str]:
+def lines(report: "StatusReport") -> Iterator[str]:
     """Write it for people."""
     yield f"identity   {report.kid or 'none yet: dunes keygen'}"
     yield f"trusted    {report.trusted} keys, {report.devices} of devices"
