@@ -187,8 +187,9 @@ async def by_radio(
     from dunes.firmware.report import NodeRow
 
     async with using_radio(ble, settings=settings, site=site) as radio:
-        found, missing = await reach.by_radio(radio, targets, flasher.timeout_s)
-        lost = [reach.not_heard(target, radio, flasher.timeout_s) for target in missing]
+        listen_s = min(reach.LISTEN_S, flasher.timeout_s)
+        found, missing = await reach.by_radio(radio, targets, listen_s)
+        lost = [reach.not_heard(target, radio, listen_s) for target in missing]
         if not targets and not found:
             raise RadioLost(f"{radio.name} hears no node", hint="are they powered, and in reach?")
         rows = await flasher.flash_all(found, parallel)

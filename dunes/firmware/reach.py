@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 QUIET_S = 3.0
 """Nobody new for so long: all have been heard. A node advertises once a second or more often."""
+LISTEN_S = 20.0
+"""For a node that was named: many advertisements, one of which is heard even in a bad place."""
+TWINS_S = 1.2
+"""When all that were named have been heard, whether another one has the same name."""
 NAME_MAX = 64
 
 
@@ -104,8 +108,11 @@ async def _listen(
     """Collect address and name of who is heard, until all wanted are, or nobody new is."""
     loop = asyncio.get_running_loop()
     new_s = loop.time()
+    all_s: float | None = None
     while True:
         left_s = None if wanted else new_s + quiet_s - loop.time()
+        if all_s is not None:
+            left_s = all_s + TWINS_S - loop.time()
         try:
             async with asyncio.timeout(left_s):
                 advertisement = await anext(said)
@@ -117,7 +124,9 @@ async def _listen(
                 new_s = loop.time()
             heard[advertisement.address] = name
         if wanted and all(any(_is(t, a, n) for a, n in heard.items()) for t in wanted):
-            return
+            if all(target.is_bluetooth_address for target in wanted):
+                return
+            all_s = all_s or loop.time()
 
 
 def _is(target: Target, address: str, name: str) -> bool:
