@@ -17,6 +17,7 @@ from dunes.ble.errors import NoRadio, RadioLost
 from dunes.ble.radio import Advertisement, Service
 from dunes.errors import DunesError, PeerError
 from dunes.gateway.dialogue import Ask, ProvisioningRefused, nobody
+from dunes.gateway.linkwork import over
 from dunes.gateway.names import choose_name
 from dunes.gateway.outcome import Commissioned, Outcome, Stage, Told
 from dunes.gateway.proxies import NoProxy, Proxies
@@ -290,7 +291,7 @@ class Commissioner:
         try:
             async with self.runner.link(address, Service.PROXY, timeout_s=CONNECT_S) as number:
                 await self.runner.proxy(number, node=node.unicast)
-                await self.runner.over(number, self._configure(node))
+                await over(self.runner, number, self._configure(node))
         except (NoAnswer, NotConfigured) as error:
             self._again(node.uuid, error)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from dunes.ble.errors import RadioLost
 from dunes.ble.radio import Advertisement, Service
 from dunes.errors import PeerError, Unavailable
+from dunes.gateway.linkwork import watch
 from dunes.gateway.runner import Runner
 from dunes.gateway.waiting import NoAnswer
 
@@ -115,20 +116,22 @@ class Proxies:
             self.address = found.address
             self._up.set()
             self._again.clear()
-            watch = asyncio.create_task(
-                self.runner.watch(number, quiet_s=QUIET_S, answer_s=ANSWER_S)
+            watched = asyncio.create_task(
+                watch(self.runner, number, quiet_s=QUIET_S, answer_s=ANSWER_S)
             )
             again = asyncio.create_task(self._again.wait())
             try:
-                await asyncio.wait({watch, again}, return_when=asyncio.FIRST_COMPLETED)
-                if watch.done():
-                    await watch
+                await asyncio.wait({watched, again}, return_when=asyncio.FIRST_COMPLETED)
+                if watched.done():
+                    await watched
             finally:
                 self._up.clear()
                 self.address = ""
-                watch.cancel()
+                watched.cancel()
                 again.cancel()
-                await asyncio.gather(watch, again, return_exceptions=True)
+                await asyncio.gather(watched, again, return_exceptions=True)
+        if self._again.is_set():
+            await self.runner.radio.forget(found.address)  # it may be a new device by now
         self.runner.note(f"proxy {found.address} is lost; looking for another")
 
     async def _look(self) -> Advertisement | None:

@@ -18,9 +18,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-from dunes.ble.errors import RadioLost
 from dunes.ble.radio import Radio, Service
 from dunes.errors import LocalError
 from dunes.gateway.dialogue import Ask, Provisionings, nobody
@@ -45,7 +44,6 @@ PROXY_S = 12.0
 """A proxy that answers nothing for that long is none."""
 HEARD_MAX = 4096
 FLUSH_S = 1.0
-T = TypeVar("T")
 
 
 class Runner:
@@ -198,48 +196,16 @@ class Runner:
             await self._waiting.lost.setdefault(number, asyncio.Event()).wait()
         self.check()
 
-    async def watch(self, number: int, *, quiet_s: float, answer_s: float) -> None:
-        """Use a proxy's link until it is gone, or the proxy says nothing any more.
+    def probe(self, number: int) -> None:
+        """Ask a proxy for a sign of life; whatever it says counts in `values_of`."""
+        self._carrier(number)
+        self.manager.proxies.probe(number)
+        self._kick.set()
 
-        Args:
-            number: the link.
-            quiet_s: a proxy that was silent for so long is asked for a sign of life.
-            answer_s: how long it has for that.
-
-        Raises:
-            RadioLost: it gave none.
-        """
-        carrier, waits = self._carrier(number), quiet_s
-        before, asked = carrier.values, False
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(waits):
-                    return await self.lost(number)
-            if carrier.values != before:
-                before, asked, waits = carrier.values, False, quiet_s
-            elif asked:
-                raise RadioLost(f"the proxy at {carrier.link.address} says nothing any more")
-            else:
-                self.manager.proxies.probe(number)
-                self._kick.set()
-                asked, waits = True, answer_s
-
-    async def over(self, number: int, work: Coroutine[Any, Any, T]) -> T:
-        """Do what rests on a proxy's link.
-
-        Raises:
-            RadioLost: the link is gone: nothing would be answered.
-        """
-        doing, gone = asyncio.create_task(work), asyncio.create_task(self.lost(number))
-        try:
-            await asyncio.wait({doing, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if doing.done():
-                return await doing
-            raise RadioLost("the link was lost in the middle")
-        finally:
-            doing.cancel()
-            gone.cancel()
-            await asyncio.gather(doing, gone, return_exceptions=True)
+    def values_of(self, number: int) -> int:
+        """Count the values that came by a link; 0 where it is gone."""
+        carrier = self._carriers.get(number)
+        return 0 if carrier is None else carrier.values
 
     @property
     def online(self) -> bool:

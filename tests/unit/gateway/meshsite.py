@@ -161,6 +161,7 @@ class FakeRadio:
         self.site, self.links_max = site, links_max
         self.open = self.most = self.connects = 0
         self.gone = False
+        self.forgotten = []
 
     @asynccontextmanager
     async def scan(self):
@@ -196,6 +197,9 @@ class FakeRadio:
         self.site.kick.set()
         self.most = max(self.most, len(self.site.open_links()))
         return link
+
+    async def forget(self, address):
+        self.forgotten.append(address)
 
     def unplug(self):
         self.gone = True
