@@ -18,6 +18,7 @@ from dunes.clock import US_PER_S, rfc3339
 from dunes.errors import PeerError
 from dunes.gateway.cdbfields import write_publish
 from dunes.gateway.mark import Ranges, merged, without
+from dunes.gateway.names import choose_name
 from dunes.gateway.naming import default_name
 from dunes.gateway.wholestate import About, WholeMesh
 from dunes.mesh.control import Feature
@@ -234,7 +235,7 @@ def _node(node: KnownNode, about: About, *, device_keys: bool) -> dict[str, Any]
         made["features"] = features
     return {
         "UUID": uuid_text(node.uuid),
-        "name": node.name or default_name(node.unicast),
+        "name": _name(node, about),
         "unicastAddress": address_text(node.unicast),
         **({"deviceKey": node.device_key.hex().upper()} if device_keys else {}),
         "configComplete": node.progress is Progress.CONFIGURED,
@@ -243,6 +244,15 @@ def _node(node: KnownNode, about: About, *, device_keys: bool) -> dict[str, Any]
         **(defaults | kept),
         "elements": _elements(node, page, about.settings.get("elements", [])),
     }
+
+
+def _name(node: KnownNode, about: About) -> str:
+    """Call a node as the database did that it came from, unless somebody renamed it since."""
+    called = str(about.settings.get("name", ""))
+    folded = choose_name(called, node.unicast, ())
+    if called and node.name in {folded, default_name(node.unicast)}:
+        return called
+    return node.name or default_name(node.unicast)
 
 
 def composition_of(node: KnownNode) -> Composition | None:

@@ -16,6 +16,7 @@ from dunes.gateway.cdb import FEATURES, NOT_SUPPORTED, PROVISIONER
 from dunes.gateway.cdbfields import Fields, read_model, read_transmit
 from dunes.gateway.groups import Group, Label
 from dunes.gateway.mark import Ranges, merged
+from dunes.gateway.names import choose_name
 from dunes.gateway.wholestate import About
 from dunes.mesh.address import FIXED_MIN, GROUP_MIN, UNICAST_MAX
 from dunes.mesh.ivindex import UNKNOWN, IvRecord
@@ -170,11 +171,14 @@ def _read_node(given: Fields, provisioners: dict[bytes, Fields], found: Database
         found.gone.append(NodeGone(unicast, count, 0))
         return
     found.taken.append((unicast, unicast + count - 1))
-    name = given.name("name") or f"node at {unicast:#06x}"
+    called = given.name("name")
     if given.content.get("deviceKey") is None:
-        found.without_key.append(name)
+        found.without_key.append(called or f"node at {unicast:#06x}")
         return
     settings = _read_settings(given, found)
+    name = choose_name(called, unicast, {node.name for node in found.nodes})
+    if called and called != name:
+        settings["name"] = called
     settings["elements"] = elements
     if uuid in provisioners:
         settings[PROVISIONER] = _read_provisioner(provisioners[uuid])
@@ -182,12 +186,12 @@ def _read_node(given: Fields, provisioners: dict[bytes, Fields], found: Database
     net_index = own_nets[0].number("index", 0, KEY_INDEX_MAX) if own_nets else 0
     if net_index not in {net.index for net in found.keys.nets}:
         raise given.wrong("netKeys[0].index", "the index of a network key that is in the file")
-    done = given.said("configComplete")
+    done = given.said("configComplete") or uuid in provisioners
     progress = Progress.CONFIGURED if done else Progress.PROVISIONED
     composition = _composition(given, elements)
     device_key = given.sixteen("deviceKey")
     found.nodes.append(
-        KnownNode(uuid, unicast, count, device_key, progress, 0, composition, name[:64], net_index)
+        KnownNode(uuid, unicast, count, device_key, progress, 0, composition, name, net_index)
     )
     found.about[unicast] = About(settings)
 

@@ -32,6 +32,7 @@ from dunes.mesh.sequence import SeqRecord
 from dunes.mesh.state import KeysRecord
 from dunes.mesh.toolbox import virtual_address
 from dunes.mesh.wire import ModelId
+from dunes.model import check_name
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = jsonschema.Draft202012Validator(
@@ -84,9 +85,28 @@ def test_an_apps_export_is_read(app):
     assert [Label(LABEL, virtual_address(LABEL), "Everybody")] == found.labels
     assert [NodeGone(5, 2, 0)] == found.gone
     assert [(0x0001, 0x199A)] == found.ranges
-    phone = named["nRF Mesh Provisioner"]
+    phone = named["nrf-mesh-provisioner"]
+    assert Progress.CONFIGURED is phone.progress, "another provisioner is not ours to set up"
     assert "nRF Mesh Provisioner" == found.about[1].settings["provisioner"]["provisionerName"]
     assert b"" == phone.composition
+
+
+def test_names_become_names_that_a_reading_may_have_and_come_back_as_they_were(app):
+    for node, name in zip(
+        app["nodes"], ("Tür 1", "Light (kitchen)", "light kitchen"), strict=True
+    ):
+        node["name"] = name
+    found = read_cdb(app)
+    assert ["t-r-1", "light-kitchen", "node-0004"] == [node.name for node in found.nodes]
+    for node in found.nodes:
+        check_name(node.name, "device")
+    state, _ = found.join(Random(1))
+    mesh = WholeMesh("m", found.uuid, state, about=found.about)
+    names = [node["name"] for node in write_cdb(mesh, OWN)["nodes"][1:]]
+    assert ["Tür 1", "Light (kitchen)", "light kitchen"] == names
+    renamed = replace(state, nodes=tuple(replace(n, name="x") for n in state.nodes))
+    names = [node["name"] for node in write_cdb(replace(mesh, state=renamed), OWN)["nodes"][1:]]
+    assert ["x", "x", "x"] == names
 
 
 def test_a_gateway_that_joins_takes_addresses_that_are_nobodys(app):
@@ -113,6 +133,7 @@ def test_what_was_read_is_written_again(app):
         assert app[name] == made[name], name
     assert app["netKeys"][0]["key"] == made["netKeys"][0]["key"]
     assert app["provisioners"][0] == made["provisioners"][1]
+    app["nodes"][0]["configComplete"] = True  # the phone's: not ours to set up
     given_nodes = {node["unicastAddress"]: node for node in app["nodes"]}
     for node in made["nodes"][1:]:
         assert given_nodes[node["unicastAddress"]] == node
