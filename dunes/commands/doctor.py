@@ -12,7 +12,7 @@ from dunes.errors import Exit, UsageError
 if TYPE_CHECKING:
     from dunes.doctor.check import DoctorReport
 
-NAMES = "scripts|clock|disk|sqlite|database|keys|liboqs|dbus|adapter|router"
+NAMES = "scripts|clock|disk|sqlite|database|keys|policies|liboqs|dbus|adapter|router"
 COLORS = {"ok": "32", "warn": "33", "fail": "31"}
 
 

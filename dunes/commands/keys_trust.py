@@ -13,6 +13,7 @@ from dunes.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from dunes.crypto.keyfile import KeyDocument
+    from dunes.crypto.truststore import Role, TrustStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ def trust(
     follows = store.successor_of(document, now_us)
     if follows is None or not set(roles) <= follows.roles:
         confirm(screen, document, kid, yes=yes)
+    warn_of_namesake(screen, store, document, roles)
     entry = store.add(document.data, roles, now_us)
     screen.show(
         TrustReport(
@@ -105,6 +107,23 @@ def trust(
         lines,
     )
     return Exit.OK
+
+
+def warn_of_namesake(
+    screen: Screen, store: "TrustStore", document: "KeyDocument", roles: "list[Role]"
+) -> None:
+    """Tell that a device's name is another key's so far: the new one takes it over."""
+    from dunes.crypto.errors import UnknownKey
+    from dunes.crypto.truststore import Role
+
+    if Role.DEVICE not in roles:
+        return
+    try:
+        kid = store.device(document.name).kid
+    except UnknownKey:
+        return
+    if kid != document.kid and kid not in document.supersedes:
+        screen.warn(f"{document.name} was key {kid} so far; from now on it is {document.kid}")
 
 
 def confirm(screen: Screen, document: "KeyDocument", kid: str, *, yes: bool) -> None:

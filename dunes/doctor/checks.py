@@ -1,6 +1,6 @@
 """The table of checks, in the order in which a person would look."""
 
-from dunes.doctor import engine, link, machine, radio, store
+from dunes.doctor import engine, link, machine, radio, store, trust
 from dunes.doctor.check import Check
 
 CHECKS: tuple[Check, ...] = (
@@ -10,6 +10,7 @@ CHECKS: tuple[Check, ...] = (
     Check("sqlite", store.sqlite),
     Check("database", store.database),
     Check("keys", store.keys),
+    Check("policies", trust.policies),
     Check("liboqs", engine.liboqs),
     Check("dbus", radio.dbus),
     Check("adapter", radio.adapter),

@@ -348,3 +348,42 @@ def test_what_cannot_be_meant_is_refused_with_its_reason(typed, argv, exit_, sai
     done = typed("sakina", *argv)
     assert (exit_, True) == (done.returncode, said_ in done.stderr), done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_no_secret_is_in_any_output(typed, home):
+    planted = "correct-horse-battery-staple"
+    outputs = []
+
+    def run(*argv, given="", exit_=0):
+        for more in ((), ("--json",), ("-vv", "--log-format", "json")):
+            done = typed(*argv, *more, given=given, DUNES_DEBUG="1")
+            outputs.append(done.stdout + done.stderr)
+        assert exit_ == done.returncode, done.stderr
+
+    assert 0 == typed("dunes", "keygen", "--name", "gw-1", "--output", "k.maml").returncode
+    assert 0 == typed("sakina", "wallet-init").returncode
+    run("sakina", "wallet-add", "--secret", "api-key", given=planted)
+    run("sakina", "wallet-show")
+    run("sakina", "wallet-export", "--output", "shared.md", "--with-secrets")
+    run("sakina", "tokenize", "crew-001")
+    run("sakina", "token-request", "--scope", "telemetry", "--output", "t.jwt")
+    run("sakina", "offline-verify", "--token", "t.jwt", "--threshold", "0")
+    run("sakina", "status")
+    run("sakina", "scope-list")
+    (home / "bad.jwt").write_text(planted)
+    run("sakina", "offline-verify", "--token", "bad.jwt", exit_=65)
+    key = (home / "dunes/keys/pseudonyms.secret").read_text().strip()
+    token = (home / "t.jwt").read_text().strip()
+    for secret in (planted, key, token, token.rpartition(".")[2]):
+        assert [] == [text for text in outputs if secret in text]
+    for path in (home / "dunes").rglob("*"):
+        if path.is_file():
+            assert planted.encode() not in path.read_bytes(), path
+    assert planted not in (home / "shared.md").read_text()
+    opened = typed("sakina", "wallet-export", "--secret", "api-key", "--output", "opened")
+    assert (0, "") == (opened.returncode, opened.stdout)
+    assert (planted + "\n", 0o600) == (
+        (home / "opened").read_text(),
+        (home / "opened").stat().st_mode & 0o777,
+    )
+    assert 2 == typed("sakina", "wallet-export", "--secret", "api-key", "--output", "-").returncode

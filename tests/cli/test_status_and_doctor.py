@@ -33,7 +33,7 @@ def test_watching_ends_after_the_time_it_was_given(typed):
 def test_doctor_names_each_check_with_its_verdict(typed):
     done = typed("dunes", "doctor", "--json", "--timeout", "6s", **LOOPBACK)
     report = json.loads(done.stdout)
-    names = ["scripts", "clock", "disk", "sqlite", "database", "keys", "liboqs"]
+    names = ["scripts", "clock", "disk", "sqlite", "database", "keys", "policies", "liboqs"]
     assert [*names, "dbus", "adapter", "router"] == [f["name"] for f in report["findings"]]
     assert done.returncode == (0 if report["healthy"] else 1)
 

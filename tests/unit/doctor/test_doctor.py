@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from dunes.clock import Clock, to_us
-from dunes.doctor import engine, machine, radio, store
+from dunes.doctor import engine, machine, radio, store, trust
 from dunes.doctor.check import Check, Given, Result, examine
 from dunes.doctor.checks import CHECKS
 from dunes.errors import StorageError
@@ -169,6 +169,30 @@ def test_a_key_that_others_can_read_is_a_failure_with_the_chmod(given):
     path.chmod(0o600)
     given.settings.paths.keys.chmod(0o755)
     assert "chmod 700" in store.keys(given).hint
+
+
+def test_policies_changed_by_hand_and_a_record_that_was_changed_are_told(given):
+    from dunes.authority.audit import AuditTrail, segments
+    from dunes.authority.gate import authorise
+    from dunes.authority.policy import Document, Rule
+    from dunes.authority.record import Recorder
+    from dunes.authority.store import policies_path, save_policies
+
+    paths = given.settings.paths
+    assert "the shipped ones; 0 decisions on record" == trust.policies(given).message
+    document = Document(1, rules=(Rule("r1", "deny", devices=("x",)),))
+    save_policies(paths, document, "test", Recorder.at(paths))
+    authorise(paths, "config.apply")
+    assert ("ok", "version 1, signed; 1 decisions on record") == trust.policies(given)[:2]
+    policies_path(paths).write_text(policies_path(paths).read_text() + " ")
+    assert "warn" == trust.policies(given).state
+    policies_path(paths).write_text("{")
+    (finding,) = examine([Check("policies", trust.policies)], given).findings
+    assert "fail" == finding.state
+    policies_path(paths).unlink()
+    (file,) = segments(AuditTrail.at(paths).folder)
+    file.write_bytes(b"rubbish\n")
+    assert ("fail", "sakina log") == (trust.policies(given).state, trust.policies(given).hint)
 
 
 def test_without_liboqs_the_house_works_on(given):
