@@ -16,13 +16,15 @@ Kind = Literal[
     "reset-provisioning",
     "lose-complete",
     "drop-segments",
+    "drop-messages",
     "late",
     "wrong-oob",
     "wrong-confirmation",
     "replay",
 ]
 KINDS = (
-    "What goes wrong: dead, reboot, reset-provisioning, lose-complete, drop-segments, late, "
+    "What goes wrong: dead, reboot, reset-provisioning, lose-complete, drop-segments, "
+    "drop-messages, late, "
     "wrong-oob, wrong-confirmation, replay."
 )
 

@@ -121,6 +121,7 @@ def on_site(
     cause: str | None,
 ) -> "OutageReport":
     """Cut the virtual sky."""
+    from dunes.sim.meshtrial import MeshTrial, mesh_of
     from dunes.sim.trial import Plan, SkyTrial, need_enrolment
     from dunes.units import show_duration
     from dunes.uplink.target import find_target
@@ -141,8 +142,12 @@ def on_site(
     plan = Plan(table, target.name, interface, length_s, speed or site.speed, mode, cause or "")
     if plan.outage_s > LONG_S:
         screen.note(f"this takes {show_duration(plan.outage_s)}; --speed 60 makes it shorter")
+    mesh_id = mesh_of(settings, site, table)
     with screen.progress("outage", length_s, "s") as bar:
-        return SkyTrial(settings, site, plan, teller(screen, bar)).run()
+        tell = teller(screen, bar)
+        if mesh_id is not None:
+            return MeshTrial(settings, site, plan, tell, mesh_id=mesh_id).run()
+        return SkyTrial(settings, site, plan, tell).run()
 
 
 def on_gateway(
@@ -230,7 +235,8 @@ def lines(report: "OutageReport") -> Iterator[str]:
         f"outage of {show_duration(report.duration_s)}, {how}: "
         f"{report.table} → {report.destination}{where}"
     )
-    yield f"  made         {report.made:,} readings"
+    yield from mesh_lines(report)
+    yield f"  {'heard' if report.mesh else 'made':12} {report.made:,} readings"
     yield f"  buffered     {report.buffered:,} at most"
     yield f"  delivered    {report.delivered:,} ({report.delivered_percent:.2f} %)"
     if report.late:
@@ -253,6 +259,18 @@ def lines(report: "OutageReport") -> Iterator[str]:
     for run in report.missing_runs:
         yield f"  missing      {run.device} number {run.first} to {run.last}"
     yield judgement(report)
+
+
+def mesh_lines(report: "OutageReport") -> Iterator[str]:
+    """Write how the mesh did."""
+    mesh = report.mesh
+    if mesh is None:
+        return
+    share = "" if mesh.heard_percent is None else f" ({mesh.heard_percent:.2f} %)"
+    yield (
+        f"  mesh         {mesh.mesh_id}, {mesh.nodes} nodes: {mesh.heard:,} of {mesh.reports:,} "
+        f"numbered reports heard{share}"
+    )
 
 
 def alert_lines(report: "OutageReport") -> Iterator[str]:
@@ -281,6 +299,8 @@ def judgement(report: "OutageReport") -> str:
         return "PASS: nothing lost" + ("" if report.duplicated is None else ", nothing twice")
     if not report.made:
         return "FAIL: no reading was made, so nothing is shown"
+    if report.mesh is not None and not report.mesh.passed:
+        return "FAIL: the mesh lost more than 5 % of what nodes sent"
     if report.lost or report.duplicated:
         return f"FAIL: {report.lost:,} lost, {report.duplicated or 0:,} came twice"
     return f"FAIL: {report.late:,} readings are late; mcp sync goes on"

@@ -184,14 +184,15 @@ def _node(view: NodeView, now: Live | None) -> MeshNode:
         view.step,
         STATES.get(kept.get("features", {}).get("relay"), ""),
         kept.get("defaultTTL"),
-        _period(kept),
+        period_of(kept),
         crpl,
         None if seen_us is None else rfc3339(seen_us - seen_us % MS_PER_S),
         None if age_s is None else round(age_s, 1),
     )
 
 
-def _period(kept: Mapping[str, Any]) -> float | None:
+def period_of(kept: Mapping[str, Any]) -> float | None:
+    """Give the shortest period of a node's telemetry in seconds, by what it was set to."""
     periods = [
         model["publish"]["period"] / MS_PER_S
         for element in kept.get("elements", ())

@@ -51,6 +51,11 @@ class GatewayView:
                     there += lane.msgs
         return Queue(written, there)
 
+    def epochs(self) -> set[bytes]:
+        """Give the epochs of the table's streams here."""
+        buffer = self._open()
+        return set() if buffer is None else {each.epoch for each in buffer.streams(self.table)}
+
     def readings(self, since_us: int) -> Iterator[Reading]:
         """Read what lies there; frames that cannot be opened hold nothing for us."""
         if (buffer := self._open()) is None:

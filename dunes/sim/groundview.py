@@ -4,7 +4,7 @@ The judge's eyes: nothing here comes from the gateway, from a receipt or from an
 account of what was sent.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -56,10 +56,16 @@ class GroundView:
         """Close the database."""
         self.buffer.close()
 
-    def count(self) -> int:
-        """Say how many readings are stored, of any gateway; cheap."""
+    def count(self, epochs: Container[bytes] | None = None) -> int:
+        """Say how many readings are stored; cheap.
+
+        Args:
+            epochs: of the streams to count; None: all, of any gateway.
+        """
         total = 0
         for stream in self.buffer.streams(self.table):
+            if epochs is not None and stream.epoch not in epochs:
+                continue
             with self.buffer.reading() as connection:
                 total += sum(lane.msgs for lane in self.buffer.lanes(connection, stream).values())
         return total

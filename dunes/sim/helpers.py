@@ -1,6 +1,7 @@
 """The programs that an outage needs: those that run are used, the others are started."""
 
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,21 +18,48 @@ FIRST_S = 20.0
 """Within this the first reading has to be in the table."""
 
 
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """The program that brings readings into the buffer.
+
+    Attributes:
+        name: of its log.
+        typed: as a person starts it.
+        runs: whether one runs already.
+        first_s: within this the first reading has to be in the table.
+    """
+
+    name: str
+    typed: str
+    runs: Callable[[], bool]
+    first_s: float = FIRST_S
+
+
+def file_feed(settings: Settings, table: str, path: str) -> Feed:
+    """Ingest a growing file."""
+    lock = Path(path).absolute()
+    return Feed(
+        "ingest",
+        f"dunes ingest --table {table} --follow {path}",
+        lambda: _held(follow_lock(settings.paths, lock, table)),
+    )
+
+
 @dataclass(slots=True)
 class Helpers:
-    """`dunes ingest --follow` (on a simulated site) and `mcp sync --watch`.
+    """What feeds the buffer (on a simulated site), and `mcp sync --watch`.
 
     Args:
         settings: of the gateway.
         table: the buffer table.
         destination: the ground station.
-        feed: the growing file to ingest; empty where real sensors feed the buffer.
+        feed: who brings readings; None where real sensors do.
     """
 
     settings: Settings
     table: str
     destination: str
-    feed: str = ""
+    feed: Feed | None = None
     _children: list[Background] = field(default_factory=list)
 
     @property
@@ -48,14 +76,16 @@ class Helpers:
             Unavailable: nothing comes into the table.
         """
         paths = self.settings.paths
-        if self.feed and not _held(follow_lock(paths, Path(self.feed).absolute(), self.table)):
-            self._start("ingest", f"dunes ingest --table {self.table} --follow {self.feed}")
-        deadline_s = time.monotonic() + FIRST_S
+        feed = self.feed
+        if feed is not None and not feed.runs():
+            self._start(feed.name, feed.typed)
+        first_s = FIRST_S if feed is None else feed.first_s
+        deadline_s = time.monotonic() + first_s
         while gateway.count().written == 0:
             self.check()
             if time.monotonic() > deadline_s:
                 raise Unavailable(
-                    f"nothing came into {self.table} within {FIRST_S:.0f} s\n{self.tails()}",
+                    f"nothing came into {self.table} within {first_s:.0f} s\n{self.tails()}",
                     hint=f"dunes ingest --table {self.table} FILE",
                     code="nothing-ingested",
                 )

@@ -74,6 +74,27 @@ class Acceptance:
 
 
 @dataclass(frozen=True, slots=True)
+class MeshFigures:
+    """How telemetry fared on its way over the mesh, before it reached the gateway.
+
+    Attributes:
+        mesh_id: the mesh.
+        nodes: how many are part of it.
+        reports: numbered reports that they sent in the rehearsal, by their own account.
+        heard: of those, how many the gateway or the ground station holds.
+        heard_percent: the share; null if none was sent.
+        passed: whether it is the guide's 95 % or more.
+    """
+
+    mesh_id: str
+    nodes: int
+    reports: int
+    heard: int
+    heard_percent: float | None
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class OutageReport:
     """A rehearsed outage, judged from what sensors made and what the ground station holds.
 
@@ -89,7 +110,8 @@ class OutageReport:
         duration_s: of the outage, site seconds.
         speed: site seconds in one of ours.
         outage_s: of the outage, our seconds.
-        made: readings that the sensors made in the rehearsal.
+        made: readings that the sensors made in the rehearsal; over a mesh those that the
+            gateway heard (`mesh` tells of the others).
         buffered: the most that lay in the gateway's buffer.
         delivered: readings of the rehearsal that the ground station holds.
         late: those that it does not hold yet, and the gateway's buffer does.
@@ -107,6 +129,7 @@ class OutageReport:
         accepted_looks: how many looks.
         started: the commands that were started for it.
         missing_runs: what is missing, by device.
+        mesh: how readings fared over the mesh; null where they came another way.
     """
 
     passed: bool
@@ -134,6 +157,7 @@ class OutageReport:
     accepted_looks: int
     started: tuple[str, ...] = ()
     missing_runs: tuple[MissingRun, ...] = field(default=())
+    mesh: MeshFigures | None = None
 
     @property
     def delivered_percent(self) -> float:

@@ -22,7 +22,7 @@ from dunes.sim.control import CutRequest, MadeState, SiteControl
 from dunes.sim.definition import load_definition
 from dunes.sim.gatewayview import GatewayView
 from dunes.sim.groundview import GroundView
-from dunes.sim.helpers import Helpers
+from dunes.sim.helpers import Feed, Helpers, file_feed
 from dunes.sim.judge import AlertSeen, Judge
 from dunes.sim.outage import Acceptance, OutageReport, Progress, alert_figures, passes
 from dunes.site import Site
@@ -148,14 +148,20 @@ class SkyTrial:
         self._control = SiteControl.of(self.site)
         self._gateway = GatewayView(self.settings, self.plan.table)
         self._helpers = Helpers(
-            self.settings,
-            self.plan.table,
-            self.plan.destination,
-            self.site.telemetry[self.plan.table],
+            self.settings, self.plan.table, self.plan.destination, self._feed()
         )
         self._ground = GroundView.open(
             Path(self.site.ground_data), self.plan.table, Reveal(self.settings.paths)
         )
+
+    def _feed(self) -> Feed:
+        """Say who brings the readings."""
+        table = self.plan.table
+        return file_feed(self.settings, table, self.site.telemetry[table])
+
+    def _account(self) -> MadeState:
+        """Ask how far every sensor has counted."""
+        return self._control.request_made()
 
     def run(self) -> OutageReport:
         """Rehearse; Ctrl-C ends it early, restores the sky and gives what is so far.
@@ -188,7 +194,7 @@ class SkyTrial:
         """Start what does not run, and wait until what is queued is delivered."""
         started = self._helpers.start(self._gateway)
         self._tell("prepare", "started " + ", ".join(started) if started else "all is running")
-        made = self._control.request_made()
+        made = self._account()
         deadline_s = time.monotonic() + READY_S
         seen = -1
         while True:
@@ -224,9 +230,8 @@ class SkyTrial:
     def _cut(self) -> None:
         """Let a storm break, cut the sky, and watch until the site itself opens it again."""
         plan = self.plan
-        self._former_speed = self._control.request_state().speed
-        self._control.request_speed(plan.speed)
-        self._before = self._control.request_made()
+        self._hurry()
+        self._before = self._account()
         self._written_before = self._gateway.count().written
         self._ground_before = self._ground.count()
         self._watch_the_link()
@@ -242,6 +247,12 @@ class SkyTrial:
                 return
             self._helpers.check()
             time.sleep(LOOK_S)
+
+    def _hurry(self) -> None:
+        """Let site time run as fast as it is to."""
+        if not self._former_speed:
+            self._former_speed = self._control.request_state().speed
+            self._control.request_speed(self.plan.speed)
 
     def _watch_the_link(self) -> None:
         """Let the site's storm break, and wait for an alert of it."""
@@ -265,12 +276,12 @@ class SkyTrial:
         Returns:
             What was made when the account was closed.
         """
-        restored = self._control.request_made()
+        restored = self._account()
         close_s = time.monotonic() + AFTER_S
         while time.monotonic() < close_s:
             self._look("drain", self.plan.duration_s)
             time.sleep(LOOK_S)
-        after = self._control.request_made()
+        after = self._account()
         self._control.request_speed(self._former_speed)
         deadline_s = time.monotonic() + max(DRAIN_MIN_S, DRAIN_PER_S * self.plan.outage_s)
         wanted = self._ground_before + self._made_between(self._before or restored, restored)
@@ -301,7 +312,7 @@ class SkyTrial:
         """Give the receipts of what was delivered a moment to reach the gateway."""
         deadline_s = time.monotonic() + RECEIPTS_S
         while time.monotonic() < deadline_s:
-            newer = self._made_between(after, self._control.request_made())
+            newer = self._made_between(after, self._account())
             if self._gateway.count().there <= newer:
                 return
             time.sleep(LOOK_S)
@@ -317,7 +328,7 @@ class SkyTrial:
 
     def _look(self, phase: str, done_s: float) -> None:
         """Look at everything once."""
-        made = self._control.request_made()
+        made = self._account()
         now_s = time.monotonic()
         made_count = self._made_between(self._before or made, made)
         written, there = self._gateway.count()
@@ -327,11 +338,15 @@ class SkyTrial:
             while now_s - self._made_at[0][0] >= DURABLE_WITHIN_S:
                 due = self._made_at.popleft()[1]
             self._looks += 1
-            self._good_looks += written - self._written_before >= due
+            self._good_looks += self._accepted(written - self._written_before, due)
         self._look_for_alerts(made)
         if self._due():
             delivered = max(0, self._ground.count() - self._ground_before)
             self._tell(phase, "", done_s, made_count, there, delivered)
+
+    def _accepted(self, written: int, due: int) -> bool:
+        """Say whether enough is on the disk of what was made `DURABLE_WITHIN_S` before."""
+        return written >= due
 
     def _look_for_alerts(self, made: MadeState) -> None:
         """Note when each alert is first seen on the ground."""
@@ -347,7 +362,7 @@ class SkyTrial:
 
     def _scan(self) -> Judge:
         """Read all that the ground station holds of the rehearsal."""
-        before = self._before or self._control.request_made()
+        before = self._before or self._account()
         judge = Judge(self._of(before))
         for reading in self._ground.readings(self._since_us(before)):
             judge.see(reading)
@@ -380,7 +395,7 @@ class SkyTrial:
     def _judge(self, after: MadeState | None, *, interrupted: bool) -> OutageReport:
         """Compare what was made with what the ground station holds."""
         self._tell("judge", "reading what the ground station holds")
-        closing = after or self._control.request_made()
+        closing = after or self._account()
         if after is None:
             time.sleep(DURABLE_WITHIN_S)  # what was made a moment ago is still on its way
         judge = self._scan()

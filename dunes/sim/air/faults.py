@@ -5,6 +5,7 @@
     reset-provisioning   power fails when the provisioner has committed itself; once
     lose-complete        it takes the keys, and the link drops before it can say so; once
     drop-segments        a third of the segments to and from it are lost
+    drop-messages        a third of the network PDUs that it sends are lost
     late                 what it sends is late
     wrong-oob            it was given another static OOB value than its label says
     wrong-confirmation   its confirmation is not that of its random number
@@ -23,7 +24,7 @@ from dunes.mesh.network import decode_network
 from dunes.mesh.node import Node
 from dunes.mesh.sar import MessageType
 
-SEGMENTS_LOST = 1 / 3
+SEGMENTS_LOST = MESSAGES_LOST = 1 / 3
 LATE_S = 1.5
 REPLAYED_AFTER_S = 0.5
 REPLAYED_KEPT = 8
@@ -44,6 +45,7 @@ class Fault(StrEnum):
     RESET_PROVISIONING = "reset-provisioning"
     LOSE_COMPLETE = "lose-complete"
     DROP_SEGMENTS = "drop-segments"
+    DROP_MESSAGES = "drop-messages"
     LATE = "late"
     WRONG_OOB = "wrong-oob"
     WRONG_CONFIRMATION = "wrong-confirmation"
@@ -117,7 +119,7 @@ class Faults:
         if pdu == CONFIRMATION and Fault.WRONG_CONFIRMATION in self.active:
             spoilt = out.data[:2] + bytes([out.data[2] ^ 1]) + out.data[3:]
             out = out._replace(data=spoilt)
-        if self._loses(node, out.link, out.data):
+        if self._loses(node, out.link, out.data) or self._swallows(out):
             return []
         after_s = LATE_S if Fault.LATE in self.active else 0.0
         return [Late(after_s, out), *self._replay(out, after_s)]
@@ -129,6 +131,11 @@ class Faults:
         old = [each for each in self._sent if each.link == out.link]
         self._sent = [*self._sent, out][-REPLAYED_KEPT:]
         return [Late(after_s + REPLAYED_AFTER_S, self.rng.choice(old))] if old else []
+
+    def _swallows(self, out: Outgoing) -> bool:
+        if Fault.DROP_MESSAGES not in self.active or _network(out.link, out.data) is None:
+            return False
+        return self.rng.random() < MESSAGES_LOST
 
     def _loses(self, node: Node, link: int, data: bytes) -> bool:
         if Fault.DROP_SEGMENTS not in self.active or not _is_segment(node, link, data):

@@ -122,6 +122,10 @@ class Reporter:
         return True
 
     def _pace_s(self, node: VirtualNode) -> float:
+        """Give the period of its own pace, in our seconds: site time may run ahead."""
+        return self._period_s(node) / node.node.publisher.schedule.pace
+
+    def _period_s(self, node: VirtualNode) -> float:
         for each in node.node.config.config.models:
             published = each.publication
             if each.model == SENSOR_SERVER and published and published.period & PERIOD_MASK:
