@@ -54,7 +54,8 @@ class Medium(LocalLink):
     def listening_changed(self) -> None:
         """Take that a controller began or ended to scan or to connect."""
         heard = self._heard()
-        self._due = [entry for entry in self._due if entry[2] in heard]
+        known = {each.address for each in heard}
+        self._due = [entry for entry in self._due if entry[2].address in known]
         heapify(self._due)
         self._queued = {entry[2].address: entry[1] for entry in self._due}
         for each in heard:
