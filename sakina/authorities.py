@@ -16,7 +16,8 @@ def load_authorities(paths: Paths, now_us: int) -> tuple[Authorities, str]:
     """Read whom this place believes; give that and its own key id.
 
     Issuers, whose word is enough: this place's own present key, and operators'. Witnesses:
-    every key trusted as a gateway's, a ground station's or an operator's, and our own.
+    every key trusted as a gateway's, a ground station's or an operator's, and our own. Who is
+    in quarantine, by name or by key, is believed nothing.
     """
     keys: dict[str, VerifyKey] = {}
     issuers, witnesses = set(), set()
@@ -26,22 +27,17 @@ def load_authorities(paths: Paths, now_us: int) -> tuple[Authorities, str]:
         if document.kid == own:
             issuers.add(own)
             witnesses.add(own)
+    ledger = Gate(paths).ledger()
+    out = {name for name, tally in ledger.tallies.items() if tally.quarantined}
     for entry in TrustStore.at(paths):
-        if not entry.believed(now_us):
+        if not entry.believed(now_us) or out & {entry.kid, entry.document.name}:
             continue
         keys[entry.kid] = entry.key
         if Role.OPERATOR in entry.roles:
             issuers.add(entry.kid)
         if entry.roles & {Role.GATEWAY, Role.GROUND_STATION, Role.OPERATOR}:
             witnesses.add(entry.kid)
-    ledger = Gate(paths).ledger()
-    out = {name for name, tally in ledger.tallies.items() if tally.quarantined}
-    return Authorities(
-        {kid: key for kid, key in keys.items() if kid not in out}.get,
-        issuers - out,
-        witnesses - out,
-        ledger.revoked,
-    ), own
+    return Authorities(keys.get, issuers, witnesses, ledger.revoked), own
 
 
 def own_kid(paths: Paths) -> str:

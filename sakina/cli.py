@@ -72,7 +72,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "quarantine": Entry(
         "sakina.commands.quarantine:quarantine",
-        "Cut somebody off: nothing is taken from it, and the mesh gets keys it does not have.",
+        "Cut somebody off: what it asks for is refused, and the mesh gets keys it does not have.",
     ),
     "wallet-init": Entry(
         "sakina.commands.wallet:wallet_init",

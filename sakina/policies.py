@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dunes.authority.policy import ANY, Document, Grant, Policies, Rule, Scope
+from dunes.authority.model import Action
+from dunes.authority.policy import ANY, Document, Grant, Policies, Rule, Scope, matches
 from dunes.authority.policydoc import read_document, subject_pattern, write_document
 from dunes.authority.record import Recorder
 from dunes.authority.store import (
@@ -301,6 +302,23 @@ def without_rule(document: Document, rule_id: str) -> Document:
             code="no-rule",
         )
     return replace(document, rules=kept)
+
+
+def check_actions(given: Sequence[str] | None) -> None:
+    """Make sure that each action that was typed is one that is ever asked for.
+
+    Raises:
+        UsageError: one fits none; the hint has the nearest.
+    """
+    from difflib import get_close_matches
+
+    known = list(map(str, Action))
+    for pattern in given or ():
+        if not any(matches(pattern, action) for action in known):
+            near = get_close_matches(pattern, known, n=2, cutoff=0.5) or known
+            raise UsageError(
+                f"no action {pattern[:60]!r} is ever asked for", hint="--action " + ", ".join(near)
+            )
 
 
 def patterns(given: Sequence[str] | None) -> tuple[str, ...]:

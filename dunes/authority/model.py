@@ -110,7 +110,7 @@ class Standing:
 
     Attributes:
         score: 0 to 1; 0.5 where nothing is known.
-        quarantined: the reason for which nothing is taken from or given to it; else empty.
+        quarantined: the reason for which what it asks for is refused; else empty.
     """
 
     score: float = 0.5

@@ -29,7 +29,7 @@ class Kind(StrEnum):
     SET = "set"
     """A person's own assessment, 0 to 1."""
     QUARANTINE = "quarantine"
-    """Nothing is taken from it from now on."""
+    """Nothing that it asks for is allowed from now on, and no signature of it counts."""
     RELEASE = "release"
     """The quarantine is over."""
     REVOKE_TOKEN = "revoke-token"  # noqa: S105 - a word, no secret

@@ -66,10 +66,12 @@ def quarantine(
         bool, typer.Option("--dry-run", help="Say what would be done, change nothing.")
     ] = False,
 ) -> int:
-    """Cut somebody off: nothing is taken from it, and the mesh gets keys it does not have.
+    """Cut somebody off: what it asks for is refused, and the mesh gets keys it does not have.
 
-    The decision holds at once and is logged. Locking a node out of the mesh takes a radio;
-    where that fails the command says what remains to be done, and exits with 75.
+    Its tokens and signatures count no longer, and nobody commands it. What a wired sensor of
+    that name writes into a file that is ingested is still taken in. The decision holds at once
+    and is logged. Locking a node out of the mesh takes a radio; where that fails the command
+    says what remains to be done, and exits with 75.
     """
     from dunes.authority.standing import Event, Kind
     from dunes.clock import SYSTEM_CLOCK

@@ -55,8 +55,9 @@ def restrict(
     from dunes.authority.policy import Rule
     from dunes.authority.store import read_local
     from dunes.clock import SYSTEM_CLOCK, US_PER_S
-    from sakina.policies import change, new_rule_id, patterns, place, without_rule
+    from sakina.policies import change, check_actions, new_rule_id, patterns, place, without_rule
 
+    check_actions(action)
     paths = place(data)
     before, _ = read_local(paths)
     after, said = before, []

@@ -125,6 +125,7 @@ def scope_add(
     from dunes.errors import NotFound
     from sakina.policies import (
         change,
+        check_actions,
         find_scope,
         place,
         with_grant,
@@ -132,6 +133,7 @@ def scope_add(
         without_grant,
     )
 
+    check_actions(action)
     paths = place(data)
     before, _ = read_local(paths)
     given = {

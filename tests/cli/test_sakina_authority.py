@@ -228,6 +228,17 @@ def test_three_of_four_witnesses_vouch_for_a_token_offline(crew, home):
     assert "NO  revocation" in crew("a", *line).stdout
 
 
+def test_a_witness_in_quarantine_counts_no_longer(crew):
+    crew("a", "sakina", "token-request", "--scope", "telemetry", "--output", "t.jwt")
+    crew("b", "sakina", "sign", "--token", "t.jwt", "--yes")
+    line = ("sakina", "offline-verify", "--token", "t.jwt", "--threshold", "1")
+    assert 0 == crew("a", *line).returncode
+    crew("a", "sakina", "quarantine", "gw-b", "--reason", "captured")
+    assert 1 == crew("a", *line).returncode
+    crew("a", "sakina", "quarantine", "gw-b", "--lift")
+    assert 0 == crew("a", *line).returncode
+
+
 def test_a_witness_is_asked_and_signs_nothing_by_itself(crew):
     crew("a", "sakina", "token-request", "--scope", "telemetry", "--output", "t.jwt")
     unasked = crew("b", "sakina", "sign", "--token", "t.jwt")
@@ -319,6 +330,7 @@ def test_a_dry_run_changes_nothing(said, typed, home):
         (["restrict"], 2, "say what is forbidden"),
         (["restrict", "--subject", "everybody"], 2, "names no subject"),
         (["restrict", "--table", "a b"], 2, "is no name or pattern"),
+        (["restrict", "--action", "sync.pus"], 2, "hint: --action sync.push"),
         (["restrict", "--lift", "r1"], 66, "no local rule 'r1'"),
         (["scope-add", "x-y"], 66, "no scope 'x-y'"),
         (["scope-add", "telemetry"], 2, "nothing is to be changed"),
