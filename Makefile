@@ -101,6 +101,7 @@ lock: ## refresh the lock files (needs uv); UPGRADE=--upgrade for newer versions
 	$(LOCK) $(UPGRADE) --group test --group build -c requirements/run.lock -o requirements/test.lock
 	$(LOCK) $(UPGRADE) --group lint -c requirements/run.lock -c requirements/test.lock -o requirements/lint.lock
 	$(LOCK) $(UPGRADE) --extra qrng pyproject.toml -c requirements/run.lock -c requirements/test.lock -o requirements/qrng.lock
+	$(LOCK) $(UPGRADE) --extra probe pyproject.toml -c requirements/run.lock -c requirements/test.lock -o requirements/probe.lock
 	$(LOCK) $(UPGRADE) --group peer -o requirements/peer.lock
 	$(LOCK) $(UPGRADE) --group mesh-peer -o requirements/mesh-peer.lock
 

@@ -52,7 +52,7 @@ def pins(*names):
     [
         (("run",), PROJECT["project"]["dependencies"]),
         *(
-            (("run", "qrng") if extra == "qrng" else ("run",), rows)
+            (("run", extra) if extra in {"qrng", "probe"} else ("run",), rows)
             for extra, rows in PROJECT["project"]["optional-dependencies"].items()
         ),
         (("run", "test"), PROJECT["dependency-groups"]["test"]),
