@@ -125,8 +125,9 @@ def export_mesh(store: MeshStore, gateway: str, wish: Wish) -> tuple[ExportRepor
         UsageError, StorageError: the file.
     """
     wish.check()
-    moved = wish.move or store.network.moved_us is not None
-    whole = gather(store, gateway, moved=moved)
+    given_away = wish.move or store.network.moved_us is not None
+    # a later export of a mesh that somebody else has does not know what that one sent
+    whole = gather(store, gateway, moved=wish.move)
     if wish.format == "state":
         content = encode_whole(whole)
     else:
@@ -144,7 +145,7 @@ def export_mesh(store: MeshStore, gateway: str, wish: Wish) -> tuple[ExportRepor
         len(keys.nets),
         len(keys.apps),
         wish.device_keys,
-        moved,
+        given_away,
         wish.dry_run,
         [*store.notes, *_export_notes(store, wish)],
     )
@@ -174,8 +175,8 @@ def _export_notes(store: MeshStore, wish: Wish) -> list[str]:
     given_away = wish.move or store.network.moved_us is not None
     if wish.format == "state" and not given_away:
         notes.append(
-            "only one gateway may use this state: before it is imported elsewhere, stop this one "
-            "for good, or export with --move"
+            "whoever imports it takes this gateway's place: stop this one for good then, or "
+            "export with --move"
         )
     if store.written_by is not None and not wish.move:
         notes.append(f"{store.written_by} goes on using the mesh")

@@ -170,9 +170,9 @@ def plan_import(
     without_key: list[str] = []
     if isinstance(given, WholeMesh):
         name, kind = mesh_id or given.mesh_id, "state"
-        state = given.for_import(clock.unix_us())
+        state = given.for_import(clock.unix_us(), rng or SystemRandom())
         beside = Beside(given.groups, given.labels, given.about)
-        notes += _one_gateway(given, settings)
+        notes += _one_gateway(given, settings, state)
     else:
         name, kind = mesh_id or settings["mesh.id"] or fold_name(given.name), "cdb"
         state, shared = given.join(rng or SystemRandom())
@@ -247,19 +247,24 @@ def fold_name(text: str) -> str:
     return folded
 
 
-def _one_gateway(given: WholeMesh, settings: Settings) -> list[str]:
-    """Say what has to become of the gateway that wrote a state, if it was another one."""
+def _one_gateway(given: WholeMesh, settings: Settings, state: ManagerState) -> list[str]:
+    """Say what became of our address, and what has to become of who wrote a state."""
+    notes = []
+    if state.unicast != given.state.unicast:
+        notes.append(
+            f"sending goes on from {state.unicast:#06x}, no longer from "
+            f"{given.state.unicast:#06x}: no number can be used twice"
+        )
     own = {gateway_name(settings, document.kid) for document in public_documents(settings.paths)}
-    if given.gateway in own:
-        return []
     who = printable(given.gateway, 64) or "the gateway that wrote it"
+    if given.gateway in own:
+        return notes
     if given.moved:
-        return [f"{who} gave the mesh away and sends nothing more"]
-    note = (
-        f"{who} must send nothing any more: two gateways with one address would use the same "
-        "sequence numbers"
-    )
-    return [note]
+        return [*notes, f"{who} gave the mesh away and sends nothing more"]
+    return [
+        *notes,
+        f"{who} must not be used any more: it lets in nodes at addresses that are ours",
+    ]
 
 
 def _cdb_notes(given: Database, *, shared: bool) -> list[str]:
@@ -315,7 +320,9 @@ def _known(settings: Settings, name: str, unicast: int) -> Mark | None:
 
 def _behind(state: ManagerState, known: Mark, notes: list[str]) -> ManagerState:
     """Let a state that is imported over the same mesh go on behind what was used here."""
-    found = judge(state, known.mesh, -1, known.keys_generation, replace(known, generation=0))
+    found = judge(
+        state, known.mesh, -1, known.keys_generation, replace(known, generation=0), SystemRandom()
+    )
     stack = state.stack
     seq = found.seq or stack.seq
     if found.seq is not None:

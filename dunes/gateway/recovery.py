@@ -6,15 +6,18 @@
                                                                 taken; addresses given since are
                                                                 not given again
     is newer                        has older keys              refused: import a newer state
-    is missing, or of another mesh  has sent something          SEQ jumps by `SEQ_MARGIN`
+    is missing, or of another mesh  has sent something          the gateway takes another address
 
-What the mark knows is exact, as it is written before any of it is used. Without it a jump is
-the best there is: a copy may be of any age, yet a gateway that mostly listens takes days for
-so many numbers. A copy of the whole disk, mark and all, cannot be told from the original here;
-a state export that is imported again makes it safe (`dunes.gateway.wholestate`).
+What the mark knows is exact, as it is written before any of it is used. Without it a copy may
+be of any age: numbers of any height may have been used since, and after an IV update those
+from 0 on once more. From an address that nobody has sent from, every number is new. (Only where
+no address is left SEQ jumps by `SEQ_MARGIN` instead.) It costs an entry in the nodes' replay
+lists. A copy of the whole disk, mark and all, cannot be told from the original here; a state
+export that is imported again makes it safe in the same way (`dunes.gateway.wholestate`).
 """
 
 from dataclasses import dataclass, field, replace
+from random import Random
 
 from dunes.errors import StorageError
 from dunes.gateway.mark import Mark, merged, without
@@ -38,12 +41,14 @@ class Judgement:
     """What has to change before anything is sent.
 
     Attributes:
+        unicast: our address from now on; None: as stored.
         seq: numbers that count as used; None: as stored.
         iv: the IV index to go on with; None: as stored.
         gone: addresses that this copy does not know of, and that were given.
         notes: what a person should know.
     """
 
+    unicast: int | None = None
     seq: SeqRecord | None = None
     iv: IvRecord | None = None
     gone: list[NodeGone] = field(default_factory=list)
@@ -51,7 +56,12 @@ class Judgement:
 
 
 def judge(
-    state: ManagerState, mesh: bytes, generation: int, keys_generation: int, mark: Mark | None
+    state: ManagerState,
+    mesh: bytes,
+    generation: int,
+    keys_generation: int,
+    mark: Mark | None,
+    rng: Random,
 ) -> Judgement:
     """Compare a stored state with its mark.
 
@@ -61,12 +71,13 @@ def judge(
         generation: the database's.
         keys_generation: that of its keys.
         mark: as found; None if there is none.
+        rng: for another address; a `SystemRandom` outside of tests.
 
     Raises:
         MeshOutdated: the keys changed since this copy was made.
     """
     if mark is None or mark.mesh != mesh:
-        return _without_mark(state)
+        return _without_mark(state, rng)
     if mark.generation <= generation:
         return Judgement()
     if mark.keys_generation > keys_generation:
@@ -102,16 +113,32 @@ def judge(
     return found
 
 
-def _without_mark(state: ManagerState) -> Judgement:
+def _without_mark(state: ManagerState, rng: Random) -> Judgement:
     seq = state.stack.seq
     if seq.limit == 0 and seq.iv_index == 0:
         return Judgement()
-    jumped = replace(seq, limit=min(seq.limit + SEQ_MARGIN, SEQ_END))
-    note = (
-        "nothing outside of the database says how old this copy of it is: "
-        f"{jumped.limit - seq.limit} sequence numbers are skipped to be safe"
+    unknown = "nothing outside of the database says how old this copy of it is: "
+    unicast = another_address(state, rng)
+    if unicast is None:
+        jumped = replace(seq, limit=min(seq.limit + SEQ_MARGIN, SEQ_END))
+        skipped = f"{jumped.limit - seq.limit} sequence numbers are skipped to be safe"
+        return Judgement(seq=jumped, notes=[unknown + skipped])
+    found = Judgement(unicast, gone=[NodeGone(state.unicast, 1, state.stack.iv.index)])
+    found.notes.append(
+        f"{unknown}the gateway sends from {unicast:#06x} from now on, no longer from "
+        f"{state.unicast:#06x}, so that no number is used twice"
     )
-    return Judgement(jumped, notes=[note])
+    return found
+
+
+def another_address(state: ManagerState, rng: Random) -> int | None:
+    """Choose an address of ours that nobody has and nobody had; None if none is left."""
+    taken = [*given_by(state), (state.unicast, state.unicast)]
+    free = without(((state.low, state.high),), taken)
+    if not free:
+        return None
+    first, last = rng.choice(free)
+    return rng.randint(first, last)
 
 
 def given_by(state: ManagerState) -> tuple[tuple[int, int], ...]:

@@ -39,6 +39,7 @@ What holds:
 
 import os
 from dataclasses import dataclass, field, replace
+from random import SystemRandom
 from typing import Self
 
 from sqlalchemy import Connection
@@ -231,7 +232,12 @@ class MeshStore(Writer):
         self._update(connection, writer=self._token)
         scribe = self._scribe()
         state = rows.load_state(connection, network, scribe)
-        found = judge(state, network.uuid, network.generation, network.keys_generation, mark)
+        found = judge(
+            state, network.uuid, network.generation, network.keys_generation, mark, SystemRandom()
+        )
+        if found.unicast is not None:
+            self._update(connection, unicast=found.unicast)
+            scribe = replace(scribe, unicast=found.unicast)
         changes = [each for each in (found.seq, found.iv, *found.gone) if each is not None]
         for change in changes:
             saving.write_change(connection, scribe, change)

@@ -11,13 +11,14 @@ other members, so that a cut or edited file is noticed; it proves no origin.
 import hashlib
 import json
 from dataclasses import dataclass, field, replace
+from random import Random
 from typing import Any
 
 from dunes.clock import US_PER_S, rfc3339
 from dunes.errors import DataError
 from dunes.gateway.groups import Group, Label
 from dunes.gateway.members import Members
-from dunes.gateway.recovery import SEQ_MARGIN
+from dunes.gateway.recovery import SEQ_MARGIN, another_address
 from dunes.mesh.address import ADDRESS_MAX, SEQ_END, UNICAST_MAX
 from dunes.mesh.ivindex import UNKNOWN, IvRecord
 from dunes.mesh.keys import KEY_INDEX_MAX, AppKeyRecord, NetKeyRecord, Phase
@@ -33,6 +34,8 @@ KEY_BYTES = 16
 ELEMENTS_MAX = 255
 IV_END = 1 << 32
 STEPS_MAX = 1 << 31
+FRESH_S = 86_400.0
+"""So long a file by which a mesh was given away is taken for the newest there is."""
 ONCE = {
     "net_keys": "index",
     "app_keys": "index",
@@ -85,13 +88,20 @@ class WholeMesh:
     moved: bool = False
     written_us: int = 0
 
-    def for_import(self, now_us: int) -> ManagerState:
-        """Give the state that a new gateway begins with.
+    def for_import(self, now_us: int, rng: Random) -> ManagerState:
+        """Give the state that a gateway begins with.
 
-        Numbers that may have been used since this was written are skipped, and the ages of
-        the IV index grow by the time that passed.
+        A gateway that gave the mesh away has sent nothing since, so its address is kept, with
+        some numbers skipped. Of any other export nobody knows what was sent after it, also
+        under later IV indexes: the new gateway sends from an address that was never used. So
+        it does with a file that was moved more than `FRESH_S` ago, as that may be a backup by
+        now. Ages of the IV index grow by the time that passed.
+
+        Args:
+            now_us: µs since 1970.
+            rng: for the address; a `SystemRandom` outside of tests.
         """
-        stack = self.state.stack
+        state, stack = self.state, self.state.stack
         passed_s = max(0, now_us - self.written_us) / US_PER_S
         recovered = stack.iv.recovered_age_s
         iv = replace(
@@ -100,7 +110,12 @@ class WholeMesh:
             recovered_age_s=None if recovered is None else recovered + passed_s,
         )
         seq = replace(stack.seq, limit=min(stack.seq.limit + SEQ_MARGIN, SEQ_END))
-        return replace(self.state, stack=replace(stack, iv=iv, seq=seq))
+        fresh = self.moved and passed_s < FRESH_S
+        unicast = None if fresh else another_address(state, rng)
+        if unicast is not None:
+            gone = (*state.gone, NodeGone(state.unicast, 1, iv.index))
+            state, seq = replace(state, unicast=unicast, gone=gone), SeqRecord()
+        return replace(state, stack=replace(stack, iv=iv, seq=seq))
 
 
 def encode_whole(whole: WholeMesh) -> bytes:

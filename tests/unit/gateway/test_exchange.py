@@ -89,23 +89,23 @@ def test_a_replacement_goes_on_where_the_old_gateway_was(old, new):
         taken.app_keys,
         taken.groups,
     )
-    assert (report.mesh_uuid, 3000 + SEQ_MARGIN, 6) == (
-        taken.mesh_uuid,
-        taken.seq,
-        taken.iv_index,
-    )
+    assert (report.mesh_uuid, 0, 6) == (taken.mesh_uuid, taken.seq, taken.iv_index)
     with old.open(write=False) as before, new.open() as after:
         was, now = before.load(), after.load()
-        assert SeqRecord(6, 3000 + SEQ_MARGIN) == now.stack.seq
+        assert was.unicast != now.unicast
+        assert SeqRecord() == now.stack.seq
         assert [] == after.notes
-        assert replace(was, stack=replace(was.stack, seq=now.stack.seq, iv=now.stack.iv)) == now
+        stack = replace(was.stack, seq=now.stack.seq, iv=now.stack.iv)
+        gone = (*was.gone, NodeGone(was.unicast, 1, 6))
+        assert replace(was, unicast=now.unicast, stack=stack, gone=gone) == now
         assert before.views() == after.views()
         assert (before.all_groups(), before.all_labels(), before.uuid) == (
             after.all_groups(),
             after.all_labels(),
             after.uuid,
         )
-    assert "gw-1 must send nothing any more" in taken.notes[0]
+    assert "sending goes on from" in taken.notes[0]
+    assert "gw-1 must not be used any more" in taken.notes[1]
 
 
 def test_a_mesh_that_is_given_away_is_not_used_any_more(old, new):
@@ -113,11 +113,13 @@ def test_a_mesh_that_is_given_away_is_not_used_any_more(old, new):
     assert report.moved
     with pytest.raises(MeshMoved):
         old.open()
-    assert "gave the mesh away" in new.take(file).notes[0]
-    # even so, the file can be had again, and the mesh taken back
+    taken = new.take(file)
+    assert "gave the mesh away" in taken.notes[0]
+    assert ("0x0001", 3000 + SEQ_MARGIN) == (taken.unicast, taken.seq)
+    # even so, the file can be had again, and the mesh taken back: from another address then
     again, _, file = old.out(format="state", force=True)
     assert again.moved
-    old.take(file, force=True)
+    assert "0x0001" != old.take(file, force=True).unicast
     old.open().close()
 
 
@@ -131,15 +133,28 @@ def test_a_file_that_cannot_be_written_gives_nothing_away(old, tmp_path):
     assert "x" == (tmp_path / "there").read_text()
 
 
-def test_the_same_gateway_never_goes_back_by_an_import(old):
-    """An old state over a newer mesh: numbers, IV index and addresses stay used."""
-    _, _, file = old.out(format="state")
+def changed_since(old):
+    """Use the mesh after an export: numbers, an IV update, a new node."""
     with old.open() as store:
         node = KnownNode(b"w" * 16, 8, 4, b"f" * 16)
         changes = (SeqRecord(6, 999_000), IvRecord(7, updating=True), node)
         store.apply(Store(1, changes, before_sending=True))
+
+
+def test_the_same_gateway_never_goes_back_by_an_import(old):
+    """An old state over a newer mesh: numbers, IV index and addresses stay used."""
+    _, _, file = old.out(format="state", move=True)
+    content = file.read_bytes()
+    old.take(file, force=True)
+    changed_since(old)
+    file.write_bytes(content)
     report = old.take(file, force=True)
-    assert (999_000, 7, True) == (report.seq, report.iv_index, report.replaced)
+    assert ("0x0001", 999_000, 7, True) == (
+        report.unicast,
+        report.seq,
+        report.iv_index,
+        report.replaced,
+    )
     with old.open() as store:
         state = store.load()
         assert (SeqRecord(6, 999_000), 7, True) == (
@@ -152,13 +167,36 @@ def test_the_same_gateway_never_goes_back_by_an_import(old):
 
 
 def test_not_even_when_the_database_is_an_old_copy_too(old, tmp_path):
-    _, _, file = old.out(format="state")
+    _, _, file = old.out(format="state", move=True)
+    content = file.read_bytes()
+    old.take(file, force=True)
     database = old.settings.paths.data / "buffer.db"
     shutil.copy(database, tmp_path / "copy.db")
-    with old.open() as store:
-        store.apply(Store(1, (SeqRecord(6, 999_000),), before_sending=False))
+    changed_since(old)
     shutil.copy(tmp_path / "copy.db", database)
-    assert 999_000 == old.take(file, force=True).seq
+    file.write_bytes(content)
+    report = old.take(file, force=True)
+    assert ("0x0001", 999_000, 7) == (report.unicast, report.seq, report.iv_index)
+
+
+def test_addresses_that_we_sent_from_earlier_keep_their_numbers(old):
+    """From one address to another and back: the first one's numbers are not forgotten."""
+    _, _, file = old.out(format="state")
+    given = read_export(file)
+    plan = plan_import(given, old.settings, file, force=True)
+    there = plan.state.unicast
+    carry_out(plan, old.settings, old.identity, holder="dunes")
+    with old.open() as store:
+        store.apply(Store(1, (SeqRecord(6, 5000),), before_sending=False))
+    _, _, file = old.out(format="state", force=True)
+    given = replace(read_export(file), moved=True)
+    given = replace(given, state=replace(given.state, unicast=1))
+    plan = plan_import(given, old.settings, file, force=True)
+    carry_out(plan, old.settings, old.identity, holder="dunes")
+    with old.open() as store:
+        assert 1 == store.load().unicast
+        assert store.load().stack.seq.limit >= 3000
+        assert SeqRecord(6, 5000) == store.sent_from(there)
 
 
 def test_what_is_here_is_not_replaced_by_accident(old):
@@ -181,9 +219,10 @@ def test_another_mesh_of_that_name_begins_anew(old, new):
         store.apply(Store(1, (SeqRecord(6, 999_000),), before_sending=False))
     new.make()
     _, _, file = new.out(format="state")
-    assert 3000 + SEQ_MARGIN == old.take(file, force=True).seq
+    assert 0 == old.take(file, force=True).seq
     with old.open() as store:
-        assert SeqRecord(6, 3000 + SEQ_MARGIN) == store.load().stack.seq
+        assert SeqRecord() == store.load().stack.seq
+        assert SeqRecord() == store.sent_from(1)
 
 
 def test_a_running_gateway_can_be_exported_and_is_named(old):

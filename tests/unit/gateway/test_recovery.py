@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from itertools import pairwise
+from random import Random
 
 import pytest
 import states
@@ -11,7 +12,13 @@ from hypothesis import strategies as st
 
 from dunes.errors import StorageError
 from dunes.gateway.mark import Mark, merged, read_mark, with_range, without
-from dunes.gateway.recovery import SEQ_MARGIN, MeshOutdated, judge
+from dunes.gateway.recovery import (
+    SEQ_MARGIN,
+    Judgement,
+    MeshOutdated,
+    another_address,
+    judge,
+)
 from dunes.gateway.store import MeshStore
 from dunes.mesh.ivindex import STATE_MIN_S, IvRecord
 from dunes.mesh.managerstate import ManagerState, NodeGone, free_address
@@ -37,8 +44,8 @@ def mark(**changes) -> Mark:
     return Mark(**(parts | changes))
 
 
-def judged(found, generation=5):
-    return judge(states.state(), MESH, generation, 2, found)
+def judged(found, generation=5, state=None):
+    return judge(state or states.state(), MESH, generation, 2, found, Random(1))
 
 
 def test_a_mark_that_is_as_far_changes_nothing():
@@ -64,9 +71,9 @@ def test_a_newer_mark_brings_the_iv_index_too():
 def test_an_update_that_ended_is_newer_than_one_in_progress():
     stack = replace(states.state().stack, iv=IvRecord(6, updating=True))
     copy = replace(states.state(), stack=stack)
-    found = judge(copy, MESH, 5, 2, mark(generation=6))
+    found = judged(mark(generation=6), state=copy)
     assert IvRecord(6, False, STATE_MIN_S) == found.iv
-    assert judge(states.state(), MESH, 5, 2, mark(generation=6, updating=True)).iv is None
+    assert judged(mark(generation=6, updating=True)).iv is None
 
 
 def test_older_keys_are_refused_with_the_way_out():
@@ -77,16 +84,31 @@ def test_older_keys_are_refused_with_the_way_out():
 
 
 @pytest.mark.parametrize("found", [None, mark(mesh=b"x" * 16, limit=1)])
-def test_without_a_mark_numbers_are_skipped(found):
-    assert SeqRecord(6, 3000 + SEQ_MARGIN) == judged(found).seq
+def test_without_a_mark_sending_goes_on_from_an_address_that_nobody_used(found):
+    judgement = judged(found)
+    assert judgement.unicast not in {None, 1, 2, 3, 4, 5, 6, 7}
+    assert 2 <= judgement.unicast <= 0x7FF
+    assert (None, [NodeGone(1, 1, 6)]) == (judgement.seq, judgement.gone)
     fresh = states.state(stack=replace(states.state().stack, seq=SeqRecord()))
-    assert judge(fresh, MESH, 1, 1, found).seq is None
+    assert Judgement() == judged(found, state=fresh)
 
 
-def test_a_jump_ends_where_the_numbers_end():
+def test_where_no_address_is_left_numbers_are_skipped():
+    full = states.state(low=2, high=7)
+    assert another_address(full, Random(1)) is None
+    assert SeqRecord(6, 3000 + SEQ_MARGIN) == judged(None, state=full).seq
     seq = SeqRecord(6, (1 << 24) - 5)
-    late = states.state(stack=replace(states.state().stack, seq=seq))
-    assert SeqRecord(6, 1 << 24) == judge(late, MESH, 1, 1, None).seq
+    late = replace(full, stack=replace(full.stack, seq=seq))
+    assert SeqRecord(6, 1 << 24) == judged(None, state=late).seq
+
+
+@given(states.STATES, st.integers(0, 99))
+def test_another_address_is_free_and_in_our_range(state, seed):
+    address = another_address(state, Random(seed))
+    assert address is not None
+    assert state.low <= address <= state.high
+    assert address != state.unicast
+    assert not any(node.has(address) for node in state.nodes)
 
 
 @given(states.STATES, st.integers(0, 9), st.integers(0, 9), st.data())
@@ -103,7 +125,7 @@ def test_no_judgement_lets_a_number_or_an_address_be_used_twice(state, ours, the
         data.draw(st.booleans()),
         merged(data.draw(st.lists(st.tuples(st.integers(2, 90), st.integers(2, 90)).map(sorted)))),
     )
-    found = judge(state, MESH, ours, 0, seen)
+    found = judge(state, MESH, ours, 0, seen, Random(1))
     seq = found.seq or state.stack.seq
     assert (seq.iv_index, seq.limit) >= (state.stack.seq.iv_index, state.stack.seq.limit)
     if theirs > ours:
@@ -181,16 +203,22 @@ def reopened(home) -> MeshStore:
     return MeshStore.open(home, identity=states.identity())
 
 
-def test_a_lost_mark_costs_numbers_once(home):
+def test_a_lost_mark_costs_an_address_once(home):
     with reopened(home) as store:
         store.mark_path.unlink()
     with reopened(home) as store:
-        assert SeqRecord(6, 3000 + SEQ_MARGIN) == store.load().stack.seq
-        assert [f"{SEQ_MARGIN} sequence numbers are skipped"] == [
-            note.partition(": ")[2].removesuffix(" to be safe") for note in store.notes
-        ]
+        state = store.load()
+        assert state.unicast > 7
+        assert SeqRecord() == state.stack.seq
+        assert NodeGone(1, 1, 6) == state.gone[-1]
+        assert f"sends from {state.unicast:#06x} from now on" in store.notes[0]
+        store.apply(Store(1, (SeqRecord(6, 1000),), before_sending=False))
     with reopened(home) as store:
-        assert (SeqRecord(6, 3000 + SEQ_MARGIN), []) == (store.load().stack.seq, store.notes)
+        assert (state.unicast, SeqRecord(6, 1000), []) == (
+            store.load().unicast,
+            store.load().stack.seq,
+            store.notes,
+        )
 
 
 def test_a_copy_with_older_keys_is_opened_only_to_look(home, tmp_path):
@@ -207,7 +235,7 @@ def test_a_copy_with_older_keys_is_opened_only_to_look(home, tmp_path):
         assert isinstance(looking.load(), ManagerState)
     mark_path.unlink()  # whoever takes the old keys on his own responsibility
     with reopened(home) as store:
-        assert SeqRecord(6, 3000 + SEQ_MARGIN) == store.load().stack.seq
+        assert 1 != store.load().unicast
 
 
 def test_a_crash_between_database_and_mark_is_no_copy(home, monkeypatch):

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from random import Random
 
 import pytest
 import states
@@ -20,7 +21,7 @@ from dunes.gateway.wholestate import (
     read_whole,
 )
 from dunes.mesh.ivindex import UNKNOWN, IvRecord
-from dunes.mesh.managerstate import KnownNode
+from dunes.mesh.managerstate import KnownNode, NodeGone
 from dunes.mesh.sequence import SeqRecord
 
 T0_US = 1_800_000_000_000_000
@@ -76,15 +77,37 @@ def signed(content):
     return content | {"sha256": _digest(content)}
 
 
-def test_numbers_that_may_have_been_used_since_are_skipped_and_ages_grow():
+def taken(given_, now_us=T0_US):
+    return given_.for_import(now_us, Random(1))
+
+
+def test_ages_grow_by_the_time_that_passed():
     iv = IvRecord(6, updating=True, age_s=10.0, recovered_age_s=100.0)
     state = states.state(stack=replace(states.state().stack, iv=iv))
-    taken = replace(whole(), state=state).for_import(T0_US + 2_500_000)
-    assert SeqRecord(6, 3000 + SEQ_MARGIN) == taken.stack.seq
-    assert IvRecord(6, True, 12.5, 102.5) == taken.stack.iv
-    late = replace(state, stack=replace(state.stack, seq=SeqRecord(6, 1 << 24)))
-    assert SeqRecord(6, 1 << 24) == replace(whole(), state=late).for_import(T0_US).stack.seq
-    assert iv == replace(whole(), state=state).for_import(T0_US - 9_000_000).stack.iv
+    given_ = replace(whole(), state=state)
+    assert IvRecord(6, True, 12.5, 102.5) == taken(given_, T0_US + 2_500_000).stack.iv
+    assert iv == taken(given_, T0_US - 9_000_000).stack.iv
+
+
+def test_nobody_knows_what_was_sent_after_an_export_so_another_address_sends():
+    state = taken(whole())
+    assert state.unicast > 7
+    assert (SeqRecord(), NodeGone(1, 1, 6)) == (state.stack.seq, state.gone[-1])
+    assert state.unicast != whole().for_import(T0_US, Random(2)).unicast
+
+
+def test_a_mesh_that_was_given_away_keeps_its_address_for_a_day():
+    moved = whole(moved=True)
+    state = taken(moved, T0_US + 3_600_000_000)
+    assert (1, SeqRecord(6, 3000 + SEQ_MARGIN)) == (state.unicast, state.stack.seq)
+    assert 1 != taken(moved, T0_US + 90_000_000_000).unicast
+
+
+def test_where_no_address_is_left_numbers_are_skipped():
+    full = replace(whole(), state=states.state(low=2, high=7))
+    assert SeqRecord(6, 3000 + SEQ_MARGIN) == taken(full).stack.seq
+    late = states.state(low=2, high=7, stack=replace(full.state.stack, seq=SeqRecord(6, 1 << 24)))
+    assert SeqRecord(6, 1 << 24) == taken(replace(full, state=late)).stack.seq
 
 
 def test_an_unknown_iv_index_stays_unknown(content):
