@@ -2,14 +2,11 @@
 
 import asyncio
 import contextlib
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from random import Random, SystemRandom
-
-from bumble import hci
 
 from dunes.clock import SYSTEM_CLOCK, US_PER_S, Clock
 from dunes.errors import UsageError
@@ -17,29 +14,22 @@ from dunes.mesh.links import AD_MESH_BEACON, AD_MESH_MESSAGE, Outgoing
 from dunes.mesh.models.generic_server import ActuatorSet
 from dunes.mesh.node import ModelEvent, Node, NodeEvent, NodeReset
 from dunes.mesh.nodestate import Description
-from dunes.mesh.provisioning.pdus import Capabilities, OobType
 from dunes.sim.air.ear import Ear
 from dunes.sim.air.faults import OFF_S, Fault, Faults
 from dunes.sim.air.field import Field, Place, spread
 from dunes.sim.air.hciserver import HciServer
 from dunes.sim.air.instruments import Source, instruments, make_sources
 from dunes.sim.air.keeper import Keeper
+from dunes.sim.air.making import describe, make_peripheral
 from dunes.sim.air.medium import Medium
 from dunes.sim.air.models import Models, make_models
 from dunes.sim.air.node import VirtualNode
-from dunes.sim.air.pathloss import rssi_dbm
-from dunes.sim.air.peripheral import Peripheral
 from dunes.sim.air.reporting import Reporter, watch
 from dunes.sim.air.roster import Member, roster
 from dunes.sim.air.talk import Acted, MeshState, NodeState
 from dunes.sim.definition import AirSpec, SiteDefinition
 
 KEEP_S = 2.0
-CRPL = 255
-"""Large enough for all sources that a node of the site hears of."""
-CARRIED_DBM = -80.0
-"""The gateway hears every node at least so: it is carried to the nodes that it sets up."""
-OOB_NUMBER_ON_BOX = 1 << 5
 BEACON_UNPROVISIONED = 0
 
 
@@ -170,27 +160,8 @@ class Fleet:
         for what, value in kept.actuators.items():
             if what in models.actuators:
                 models.actuators[what][1].glide.target = value
-        far_m = math.hypot(*self.places[name])
-        address = hci.Address(member.address[::-1], hci.Address.RANDOM_DEVICE_ADDRESS)
-        peripheral = Peripheral(
-            self.medium,
-            address,
-            name,
-            list,
-            rssi_dbm=max(rssi_dbm(spec.radio, far_m), CARRIED_DBM),
-            mtu_max=member.kind.mtu,
-        )
-        self.medium.attach(peripheral)
-        description = Description(
-            member.uuid,
-            models.elements,
-            crpl=CRPL,
-            capabilities=Capabilities(oob_type=OobType.STATIC),
-            static_oob=member.static_oob,
-            oob_information=OOB_NUMBER_ON_BOX,
-            relay=member.kind.relay,
-        )
-        core = self._begin(name, description)
+        peripheral = make_peripheral(self.medium, member, self.places[name], spec.radio)
+        core = self._begin(name, describe(member, models))
         faults = Faults(Random(f"{seed}/{name}/faults"))  # noqa: S311 - what is lost
         self.nodes[name] = VirtualNode(
             name, core, peripheral, self.keeper, self._cast, self.ear, faults, self._told
