@@ -36,17 +36,11 @@ def test_a_dry_run_asks_and_changes_nothing(stocked, board):
         assert (0, "would-update", True) == (exit_, only(report)["result"], report["dry_run"])
 
 
-def test_the_latest_version_is_meant_where_none_is_named(stocked, board):
-    done = stocked("dunes", "flash-node", "--firmware", "ble-mesh", "--device", udp(board()))
-    assert 0 == done.returncode, done.stderr
-    assert "ble-mesh-v1.2: 1 of 1 updated, 0 failed\n" in done.stdout
-
-
 def test_several_nodes_are_flashed_at_once(stocked, board):
     first, second, third = board(), board(factory="1.2.0"), board()
     devices = [("--device", udp(where)) for where in (first, second)]
     exit_, report, _ = flash(
-        stocked, "--firmware", "ble-mesh-v1.2", *(text for pair in devices for text in pair),
+        stocked, "--firmware", "ble-mesh", *(text for pair in devices for text in pair),
         "--device", third["pty"],
     )  # fmt: skip
     assert 0 == exit_

@@ -1,91 +1,110 @@
-"""`dunes flash-node` through the air of the simulated site, as the guide types it."""
+"""`dunes flash-node` through the air of the simulated site, as the guide types it.
+
+One site for all tests, and for each test nodes of its own.
+"""
 
 import json
+import subprocess
+import sysconfig
 
 import pytest
 from flash_typed import flash, only, udp
 
-
-@pytest.fixture
-def site(typed):
-    """Mars with three nodes."""
-
-    def up():
-        done = typed("dunes", "sim", "up", "--site", "mars", "--nodes", "3")
-        assert 0 == done.returncode, done.stderr
-
-    up()
-    yield up
-    typed("dunes", "sim", "down")
+SCRIPTS = sysconfig.get_path("scripts")
+MESH = "crew-001"
+TRIAL = "relay-001"
 
 
-def state(typed):
-    done = typed("dunes", "flash-node", "--firmware", "ble-mesh-v1.2", "--dry-run", "--json")
-    return {row["node"]: row["before"] for row in json.loads(done.stdout)["nodes"]}
+@pytest.fixture(scope="module")
+def typed(tmp_path_factory):
+    """Type in a home where Mars with four nodes is up."""
+    home = tmp_path_factory.mktemp("mars")
+    environment = {
+        "PATH": f"{SCRIPTS}:/usr/bin:/bin",
+        "HOME": str(home),
+        "DUNES_HOME": str(home / "dunes"),
+        "LC_ALL": "C.UTF-8",
+        "COLUMNS": "100",
+    }
+
+    def run(*argv):
+        return subprocess.run(
+            argv,
+            env=environment,
+            cwd=home,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    up = run("dunes", "sim", "up", "--site", "mars", "--nodes", "4")
+    assert 0 == up.returncode, up.stderr
+    yield run
+    run("dunes", "sim", "down")
 
 
-def test_the_nodes_of_the_site_are_flashed_as_the_guide_types_it(typed, site):
+def dry(typed, firmware, *more):
+    """Ask nodes what they run; gives that by node."""
+    report = flash(typed, "--firmware", firmware, "--dry-run", *more)[1]
+    return {row["node"]: row["before"] for row in report["nodes"]}
+
+
+def test_all_nodes_in_reach_are_seen_and_nothing_is_changed_by_looking(typed):
+    found = dry(typed, "ble-mesh-v1.2")
+    assert {"rover-001", MESH, TRIAL} <= set(found)
+    assert 4 == len(found)
+
+
+def test_a_node_is_flashed_as_the_guide_types_it(typed):
     done = typed("dunes", "flash-node", "--firmware", "ble-mesh-v1.2", "--device", "rover-001")
     assert 0 == done.returncode, done.stderr
     assert "ble-mesh-v1.2: 1 of 1 updated, 0 failed (simulated nodes)\n" in done.stdout
-
-    exit_, report, _ = flash(typed, "--firmware", "ble-mesh-v1.2")
-    assert (0, 2, 0, True) == (
-        exit_, report["updated"], report["failed"], report["simulated"],
-    )  # fmt: skip
-    results = {row["node"]: row["result"] for row in report["nodes"]}
-    assert "up-to-date" == results.pop("rover-001")
-    assert ["updated", "updated"] == list(results.values())
-    assert {"1.2.0"} == set(state(typed).values())
-
-    older = ("--firmware", "ble-mesh-v1.1")
-    exit_, report, _ = flash(typed, *older)
-    assert (0, {"newer"}) == (exit_, {row["result"] for row in report["nodes"]})
-    exit_, report, _ = flash(typed, *older, "--device", "rover-001")
+    exit_, report, _ = flash(typed, "--firmware", "ble-mesh-v1.1", "--device", "rover-001")
     assert (77, "firmware-downgrade") == (exit_, only(report)["code"])
 
-    typed("dunes", "sim", "down")
-    site()
-    assert {"1.2.0"} == set(state(typed).values())
 
-
-def test_a_node_is_part_of_its_mesh_still_after_an_update(typed, site):
-    init = typed("dunes", "mesh-init", "--nodes", "3", "--range", "100m", "--power-mode", "low")
+def test_a_node_is_part_of_its_mesh_still_after_an_update(typed):
+    init = typed("dunes", "mesh-init", "--nodes", "4", "--range", "100m", "--power-mode", "low")
     assert 0 == init.returncode, init.stderr
-    exit_, report, _ = flash(typed, "--firmware", "ble-mesh-v1.2", "--device", "rover-001")
+    argv = ("--device", MESH, "--force", "downgrade")
+    exit_, report, _ = flash(typed, "--firmware", "ble-mesh-v1.2", *argv)
     assert (0, "updated") == (exit_, only(report)["result"])
-    sent = typed("dunes", "mesh-send", "--device", "rover-001", "--onoff", "on", "--json")
+    sent = typed("dunes", "mesh-send", "--device", MESH, "--onoff", "on", "--json")
     assert 0 == sent.returncode, sent.stderr
     answer = json.loads(sent.stdout)
     assert (True, {"onoff": "on"}) == (answer["acknowledged"], answer["state"])
 
 
-def test_a_trial_ends_when_the_node_loses_its_power(typed, site):
-    argv = ("--firmware", "ble-mesh-v1.2", "--device", "rover-001")
+def test_a_trial_ends_when_the_node_loses_its_power(typed):
+    argv = ("--firmware", "ble-mesh-v1.2", "--device", TRIAL)
     assert "on-trial" == only(flash(typed, *argv, "--no-confirm")[1])["result"]
-    assert "1.2.0" == state(typed)["rover-001"]
-    typed("dunes", "sim", "down")
-    site()
-    assert "1.1.0" == state(typed)["rover-001"]
+    assert {TRIAL: "1.2.0"} == dry(typed, "ble-mesh-v1.2", "--device", TRIAL)
+    fault = typed("dunes", "sim", "fault", TRIAL, "reboot")
+    assert 0 == fault.returncode, fault.stderr
+    assert {TRIAL: "1.1.0"} == dry(typed, "ble-mesh-v1.2", "--device", TRIAL)
 
 
-def test_firmware_of_the_site_is_for_no_real_board_whatever_is_forced(typed, site, board):
+def test_firmware_of_the_site_is_for_no_real_board_whatever_is_forced(typed, board):
     argv = ("--firmware", "ble-mesh-v1.2", "--device", udp(board()))
-    for force in ((), ("--force", "other-board"), ("--force", "stranger")):
+    for force in ((), ("--force", "other-board")):
         exit_, report, _ = flash(typed, *argv, *force)
         assert (77, "firmware-simulated") == (exit_, only(report)["code"])
 
 
-def test_firmware_of_the_site_is_a_strangers_when_the_site_is_gone(typed, site, home):
-    listed = json.loads(typed("dunes", "firmware", "list", "--json").stdout)
-    assert {True} == {row["believed"] for row in listed["firmware"]}
-    folder = listed["firmware"][0]["source"]
-    typed("dunes", "sim", "down")
-    listed = typed("dunes", "firmware", "list", "--json", "--catalogue", folder)
-    assert {False} == {row["believed"] for row in json.loads(listed.stdout)["firmware"]}
-
-
-def test_a_node_that_is_not_there_is_not_heard(typed, site):
+def test_a_node_that_is_not_there_is_not_heard(typed):
     argv = ("--firmware", "ble-mesh-v1.2", "--device", "rover-999", "--timeout", "2s")
     exit_, report, _ = flash(typed, *argv)
     assert (69, "node-not-heard") == (exit_, only(report)["code"])
+
+
+def test_what_the_nodes_run_outlives_the_site_and_its_firmware_is_a_strangers_without_it(typed):
+    listed = json.loads(typed("dunes", "firmware", "list", "--json").stdout)
+    assert {True} == {row["believed"] for row in listed["firmware"]}
+    folder = listed["firmware"][0]["source"]
+    before = dry(typed, "ble-mesh-v1.2", "--device", "rover-001")
+    typed("dunes", "sim", "down")
+    alone = typed("dunes", "firmware", "list", "--json", "--catalogue", folder)
+    assert {False} == {row["believed"] for row in json.loads(alone.stdout)["firmware"]}
+    typed("dunes", "sim", "up", "--site", "mars", "--nodes", "4")
+    assert before == dry(typed, "ble-mesh-v1.2", "--device", "rover-001")
