@@ -11,6 +11,7 @@ a no is written at once. `SEGMENTS_MAX` files are kept, the oldest go.
 
 import base64
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -184,8 +185,7 @@ def append(
         files = segments(folder)
         number = int(files[-1].name.split(".")[1]) if files else 1
         path = folder / f"{TABLE}.{number:0{_WIDTH}d}.jsonl"
-        last = _last_line(path) if files else None
-        no, prev, sealed_no = _state(last)
+        no, prev, sealed_no = _state(files)
         content = b""
         for row in rows:
             no += 1
@@ -201,7 +201,8 @@ def append(
                 old.unlink()
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.write(descriptor, content)
+            if os.write(descriptor, content) != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # the rest is torn
             if sync:
                 os.fsync(descriptor)
         finally:
@@ -216,8 +217,7 @@ def seal(folder: Path, signer: Signer) -> int:
     """
     with _locked(folder):
         files = segments(folder)
-        last = _last_line(files[-1]) if files else None
-        no, prev, sealed_no = _state(last)
+        no, prev, sealed_no = _state(files)
         if no == sealed_no:
             return no
         with files[-1].open("ab") as file:
@@ -253,27 +253,41 @@ def hash_line(line: bytes) -> str:
     return hashlib.sha256(line).hexdigest()
 
 
-def _state(last: bytes | None) -> tuple[int, str, int]:
-    """Give (number, hash, number of the last seal) after the last line."""
-    if last is None:
-        return 0, FIRST_PREV, 0
-    body = json.loads(last)
-    return int(body["no"]), hash_line(last), int(body["sealed"])
+def _state(files: list[Path]) -> tuple[int, str, int]:
+    """Give (number, hash, number of the last seal) after the last line.
+
+    Lines that cannot be read, as a disk lost them, count by their number: the record goes
+    on, and whoever reads it is told of them.
+    """
+    prev, unread = "", 0
+    for path in reversed(files):
+        for line in reversed(_last_lines(path)):
+            prev = prev or hash_line(line)
+            try:
+                body = json.loads(line)
+                return int(body["no"]) + unread, prev, int(body["sealed"])
+            except (ValueError, KeyError, TypeError):
+                unread += 1
+    return unread, prev or FIRST_PREV, 0
 
 
-def _last_line(path: Path) -> bytes | None:
-    """Give the last whole line; a torn one behind it was never finished, and is cut off."""
+def whole_lines(data: bytes) -> list[bytes]:
+    """Give the lines that have an end, with it."""
+    return [line + b"\n" for line in data.split(b"\n")[:-1]]
+
+
+def _last_lines(path: Path) -> list[bytes]:
+    """Give the lines of a file's end; a torn one behind them was never finished, and is cut."""
     with path.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
         begin = max(0, size - TAIL_BYTES)
         file.seek(begin)
         tail = file.read()
-        end = tail.rfind(b"\n")
-        if end + 1 < len(tail):
-            file.truncate(begin + end + 1)
-        if end < 0:
-            return None
-        return tail[tail.rfind(b"\n", 0, end) + 1 : end + 1]
+        end = tail.rfind(b"\n") + 1
+        if end < len(tail):
+            file.truncate(begin + end)
+    lines = whole_lines(tail[:end])
+    return lines[1:] if begin else lines  # the first may have begun before
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dunes.authority.audit import FIRST_PREV, hash_line, segments, signed_bytes
+from dunes.authority.audit import FIRST_PREV, hash_line, segments, signed_bytes, whole_lines
 from dunes.crypto import names
 from dunes.crypto.errors import BadSignature
 from dunes.mu.errors import Verifier
@@ -61,13 +61,13 @@ def read_audit(
     report = AuditReport(str(folder))
     prev: str | None = None
     for path in segments(folder):
-        for line in path.read_bytes().splitlines(keepends=True):
+        for line in whole_lines(path.read_bytes()):
             try:
                 body = json.loads(line)
                 no, said = int(body["no"]), str(body["prev"])
             except (ValueError, KeyError, TypeError):
                 _complain(report, f"{path.name}: a line that cannot be read")
-                prev = hash_line(line)
+                prev, report.last_no = hash_line(line), report.last_no + 1
                 continue
             if prev is None:
                 report.first_no = no

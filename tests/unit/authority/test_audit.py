@@ -189,6 +189,27 @@ def test_a_torn_line_is_cut_off_and_the_chain_goes_on(trail):
     assert (True, 2) == (report.intact, report.last_no)
 
 
+@pytest.mark.parametrize("damage", [b"\x00" * 50 + b"\n", b"{}\n", b"[1]\n\xff\n"])
+def test_a_line_that_the_disk_lost_is_told_and_the_record_goes_on(trail, damage):
+    trail.note(said(False))
+    [path] = segments(trail.folder)
+    path.write_bytes(path.read_bytes() + damage)
+    trail.note(said(False, table="iot_data"))
+    assert 0 == trail.lost
+    report = read_audit(trail.folder)
+    assert (False, 2) == (report.intact, len(report.rows))
+    assert all("cannot be read" in text for text in report.wrong)
+
+
+def test_an_empty_file_after_a_crash_does_not_begin_the_chain_anew(trail):
+    trail.note(said(False))
+    [path] = segments(trail.folder)
+    path.with_name("auth_audit.000002.jsonl").touch()
+    trail.note(said(False, table="iot_data"))
+    report = read_audit(trail.folder)
+    assert (True, 2) == (report.intact, report.last_no)
+
+
 def test_a_disk_that_says_no_stops_no_decision_and_is_told_afterwards(trail):
     trail.folder.parent.mkdir(exist_ok=True)
     trail.folder.write_text("in the way")
