@@ -41,8 +41,9 @@ TRIES = 3
 AGAIN_S = 1.0
 """After a lost link: how long a device is left alone."""
 PROXY_S = 20.0
-AT_ONCE = 8
-"""Nodes configured at once through one proxy."""
+AT_ONCE = 4
+"""Nodes configured at once through one proxy: more would only collide on the air."""
+FAR_ROUNDS = 3
 
 
 FEATURES: Mapping[type[Message], str] = {RelaySet: "relay", ProxySet: "be a proxy"}
@@ -98,6 +99,8 @@ class Commissioner:
     _not_before_s: dict[bytes, float] = field(default_factory=dict)
     _news_s: float = 0.0
     _changed: int = 0
+    _begun: set[int] = field(default_factory=set)
+    _brought: set[int] = field(default_factory=set)
 
     # ---------------------------------------------------------------- the run
 
@@ -307,7 +310,8 @@ class Commissioner:
             FEATURES[type(each)] for each in done.unsupported if type(each) in FEATURES
         )
         self.outcomes.pop(node.uuid, None)
-        self._changed += anew
+        self._brought.add(node.unicast)
+        self._changed += node.unicast in self.wish.anew
         self.wish.on_configured(self.runner.manager.nodes[node.unicast], plan)
         self._say(node, Stage.CONFIGURED, f"it cannot {cannot}" if cannot else "")
 
@@ -319,38 +323,48 @@ class Commissioner:
     # ---------------------------------------------------------------- through any proxy
 
     async def _through_proxy(self) -> None:
-        """Reach what is left through whichever proxy of the network."""
-        left = [node for node in self._nodes() if node.progress is not Progress.CONFIGURED]
-        anew = [node for node in self._nodes() if node.unicast in self.wish.anew]
-        if not left and not anew:
-            return
-        try:
-            async with self.proxies.kept():
-                await self.proxies.ready(PROXY_S)
-                slots = asyncio.Semaphore(AT_ONCE)
-                await asyncio.gather(
-                    *(self._far(node, slots, anew=False) for node in left),
-                    *(self._far(node, slots, anew=True) for node in anew),
-                )
-        except NoProxy as error:
-            for node in left + anew:
-                self._fail(node.uuid, node.name, node.unicast, error.message)
+        """Reach what is left through whichever proxy of the network, more than once if need be.
 
-    async def _far(self, node: KnownNode, slots: asyncio.Semaphore, *, anew: bool) -> None:
-        async with slots:
+        A node that fell silent in the middle goes on at its step.
+        """
+        for last in (False,) * (FAR_ROUNDS - 1) + (True,):
+            left = [node for node in self._nodes() if self._left(node)]
+            if not left:
+                return
             try:
-                if node.progress is Progress.GRANTED:
+                async with self.proxies.kept():
+                    await self.proxies.ready(PROXY_S)
+                    slots = asyncio.Semaphore(AT_ONCE)
+                    await asyncio.gather(*(self._far(node, slots, last=last) for node in left))
+            except NoProxy as error:
+                for node in left:
+                    self._fail(node.uuid, node.name, node.unicast, error.message)
+                return
+
+    def _left(self, node: KnownNode) -> bool:
+        if node.progress is not Progress.CONFIGURED:
+            return True
+        return node.unicast in self.wish.anew and node.unicast not in self._brought
+
+    async def _far(self, node: KnownNode, slots: asyncio.Semaphore, *, last: bool) -> None:
+        async with slots:
+            half = node.progress is Progress.GRANTED
+            try:
+                if half:
                     await self.runner.request(node.unicast, CompositionGet(0), tries=2)
                     node = self.runner.update_node(node, progress=Progress.PROVISIONED)
                     node = self._named(node, None)
                     self._say(node, Stage.PROVISIONED, "it answers: it had taken its keys")
+                    half = False
+                anew = node.unicast in self.wish.anew and node.unicast not in self._begun
+                self._begun.add(node.unicast)
                 await self._configure(node, anew=anew)
-            except NoAnswer as error:
-                half = "half-provisioned, and silent: bring it near, or reset it; "
-                why = half + error.message if node.progress is Progress.GRANTED else error.message
-                self._fail(node.uuid, node.name, node.unicast, why)
-            except (NotConfigured, PeerError) as error:
-                self._fail(node.uuid, node.name, node.unicast, error.message)
+            except (NoAnswer, NotConfigured, PeerError) as error:
+                said = "half-provisioned, and silent: bring it near, or reset it; " if half else ""
+                if last or half:
+                    self._fail(node.uuid, node.name, node.unicast, said + error.message)
+                else:
+                    self._say(node, Stage.AGAIN, error.message)
 
     # ---------------------------------------------------------------- what is said
 
