@@ -39,7 +39,7 @@ def gateway(home: str, round_: int, air: int) -> None:
     manager = Manager.start(store.load(), dice, now_s=0.0, block=BLOCK)
     stack = manager.stack
     stack.outbox.offline = False
-    moves_at, n = dice.randrange(5, 120), 0
+    moves_at, n = dice.randrange(1, 70), 0
     while True:
         while (event := manager.next_event()) is not None:
             if isinstance(event, Store):

@@ -15,6 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from gatewayproc import MESH_ID, at, gateway, identity
 
+from dunes.gateway.exporting import Wish, export_mesh
+from dunes.gateway.importing import carry_out, plan_import, read_export
 from dunes.gateway.store import MeshStore
 from dunes.mesh.keyring import KeyRing
 from dunes.mesh.managerstate import ManagerState
@@ -29,9 +31,9 @@ class Observer:
 
     def __init__(self, state: ManagerState) -> None:
         self.keys = KeyRing.restore(state.stack.keys.nets, state.stack.keys.apps)
-        self.seen: set[tuple[int, int]] = set()
-        self.last = (0, -1)
-        self.twice: list[tuple[int, int]] = []
+        self.seen: set[tuple[int, int, int]] = set()
+        self.last: dict[int, tuple[int, int]] = {}
+        self.twice: list[tuple[int, int, int]] = []
 
     def hear(self, data: bytes) -> None:
         for line in data.splitlines(keepends=True):
@@ -40,10 +42,10 @@ class Observer:
             iv_index, pdu = line.split()
             found = decode_network(self.keys, int(iv_index), bytes.fromhex(pdu.decode()))
             number = (found.iv_index, found.seq)
-            if number in self.seen or number < self.last:
-                self.twice.append(number)
-            self.seen.add(number)
-            self.last = number
+            if (found.src, *number) in self.seen or number < self.last.get(found.src, (0, 0)):
+                self.twice.append((found.src, *number))
+            self.seen.add((found.src, *number))
+            self.last[found.src] = number
 
 
 @pytest.fixture
@@ -64,7 +66,7 @@ def run_and_kill(home: Path, round_: int, dice: Random, observer: Observer) -> i
     process = context.Process(target=start, args=(str(home), round_, mouth))
     process.start()
     mouth.close()
-    heard, until_s = b"", None
+    heard, wanted, until_s = b"", dice.randrange(1, 150), None
     while True:
         ready, _, _ = select.select([air], [], [], 0.001 if until_s else 10.0)
         if ready:
@@ -72,9 +74,10 @@ def run_and_kill(home: Path, round_: int, dice: Random, observer: Observer) -> i
             if not data:
                 break
             heard += data
-            until_s = until_s or time.monotonic() + dice.uniform(0, 0.06)
+            if until_s is None and heard.count(b"\n") >= wanted:
+                until_s = time.monotonic() + dice.uniform(0, 0.01)
         assert heard or ready, "nothing came in 10 s"
-        if time.monotonic() > until_s:
+        if until_s is not None and time.monotonic() > until_s:
             process.kill()
     process.join()
     air.close()
@@ -95,7 +98,7 @@ def test_no_number_is_sent_twice_through_kill_9(mesh):
     assert [] == observer.twice
     assert sum(sent) == len(observer.seen)
     assert sum(sent) > 20 * ROUNDS
-    assert len({iv_index for iv_index, _ in observer.seen}) > ROUNDS // 10
+    assert len({iv_index for _, iv_index, _ in observer.seen}) > ROUNDS // 10
 
 
 def test_nor_when_the_database_is_copied_back_in_between(mesh, tmp_path):
@@ -121,6 +124,28 @@ def test_nor_when_the_database_is_copied_back_in_between(mesh, tmp_path):
                 notes += store.notes[:1]
     assert [] == observer.twice
     assert 4 == len([note for note in notes if "set back to an older copy" in note])
+
+
+def test_nor_when_a_state_of_long_ago_replaces_the_gateway(mesh, tmp_path):
+    """The IV index moved on since, and under the new ones numbers were used from 0 on."""
+    settings, observer = mesh
+    home, dice, file = settings.paths.data.parent, Random(14), tmp_path / "state.json"
+    for n in range(4):
+        run_and_kill(home, n + 1, dice, observer)
+    with MeshStore.open(settings, identity=identity(), clock=at(5)) as store:
+        export_mesh(store, "gw-1", Wish("state", file))
+        before = store.load().stack.iv.index
+    for n in range(5, 12):
+        run_and_kill(home, n + 1, dice, observer)
+    with MeshStore.open(settings, identity=identity(), clock=at(13)) as store:
+        assert store.load().stack.iv.index > before + 1
+    there = load({"DUNES_HOME": str(tmp_path / "there")}, folder=tmp_path)
+    plan = plan_import(read_export(file), there, file, clock=at(13))
+    carry_out(plan, there, identity(), holder="dunes")
+    for n in range(6, 13):  # its IV index goes the same way once more
+        run_and_kill(tmp_path / "there", n + 1, dice, observer)
+    assert [] == observer.twice
+    assert 2 == len(observer.last)
 
 
 def test_the_observer_would_notice(mesh):
