@@ -8,7 +8,7 @@ import typer
 from dunes.console import Screen, command
 from dunes.errors import DunesError, Exit
 
-Kind = Literal["tables", "buffers", "destinations"]
+Kind = Literal["tables", "buffers", "destinations", "firmware"]
 
 
 @dataclass(frozen=True, slots=True)

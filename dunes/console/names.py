@@ -6,6 +6,7 @@ alone would cost five times the patience of a person who pressed TAB.
 
 import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import quote
 
 from dunes.errors import DunesError
@@ -15,6 +16,7 @@ from dunes.site import running_site
 
 BUSY_S = 0.05
 SQLITE = "sqlite:///"
+MANIFESTS = "*-v*/*/manifest.json"
 
 
 def database_path(settings: Settings) -> str:
@@ -60,8 +62,21 @@ def destinations(settings: Settings) -> list[str]:
     return sorted(names | set(site.destinations if site is not None else ()))
 
 
+def firmware(settings: Settings) -> list[str]:
+    """Name the firmware of this place's catalogue and of a running simulated site."""
+    folders = [settings.paths.data / "firmware"]
+    try:
+        site = running_site(settings.paths)
+    except DunesError:
+        site = None
+    if site is not None and site.firmware:
+        folders.append(Path(site.firmware))
+    return sorted({path.parents[1].name for folder in folders for path in folder.glob(MANIFESTS)})
+
+
 KINDS: dict[str, Callable[[Settings], list[str]]] = {
     "tables": tables,
     "buffers": buffers,
     "destinations": destinations,
+    "firmware": firmware,
 }

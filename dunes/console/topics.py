@@ -83,7 +83,10 @@ FILES = Topic(
             "Who may do what, on top of the shipped policies; policies.mu signs it.",
         ),
         Row("wallet.md", "Identities, grants and receipts: sakina wallet-show."),
-        Row("data/", "The buffer's database; on a ground station, what it received."),
+        Row(
+            "data/",
+            "The buffer's database, firmware; on a ground station, what it received.",
+        ),
         Row("keys/", "Private keys and secrets, mode 0600 in a folder of mode 0700."),
         Row("state/", "The link monitor's memory, logs, decisions (audit/), the simulated site."),
         Row("run/", "Locks and sockets."),

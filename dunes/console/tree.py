@@ -29,6 +29,7 @@ KINDS = {
     "--table": "tables",
     "--buffer": "buffers",
     "--destination": "destinations",
+    "--firmware": "firmware",
     "TABLE": "tables",
     "DESTINATION": "destinations",
 }

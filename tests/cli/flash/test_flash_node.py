@@ -222,6 +222,11 @@ def test_the_catalogue_is_listed_and_shown(stocked):
         jsonschema.validate(report, json.loads(schema))
 
 
+def test_tab_offers_the_firmware_of_the_catalogue(stocked):
+    named = stocked("dunes", "complete-names", "firmware")
+    assert "ble-mesh-v1.0\nble-mesh-v1.1\nble-mesh-v1.2\n" == named.stdout
+
+
 def test_the_same_image_can_be_added_again_and_another_one_not(stocked, built, tmp_path):
     again = stocked("dunes", "firmware", "add", str(built["1.2.0"]), "--json")
     assert 0 == again.returncode
