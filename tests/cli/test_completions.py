@@ -102,7 +102,7 @@ def test_every_command_completes_in_bash(roots):
         (["dunes", "config", "--color", "=", "ne"], ["never"]),
         (["dunes", "config", "--color", "="], ["auto", "always", "never"]),
         (["dunes", "help", "exit"], ["exit-codes"]),
-        (["dunes", "config", "get", "mesh"], ["mesh.id"]),
+        (["dunes", "config", "get", "mesh.i"], ["mesh.id"]),
         (["dunes", "nonsense", "--j"], []),
     ],
 )
@@ -119,7 +119,7 @@ def test_bash_completes_names_values_and_words_after_an_equals_sign(words, expec
         ("dunes config --color al", ["always"]),
         ("dunes config --color=al", ["--color=always"]),
         ("dunes help exit", ["exit-codes"]),
-        ("dunes config get mesh", ["mesh.id"]),
+        ("dunes config get mesh.i", ["mesh.id"]),
         ("dunes config --show", ["--show-origin"]),
     ],
 )
@@ -145,7 +145,7 @@ def test_every_group_completes_in_fish(roots):
         ("dunes config --show", "--show-origin"),
         ("dunes config --color=al", "--color=always"),
         ("dunes help exit", "exit-codes"),
-        ("dunes config get mesh", "mesh.id"),
+        ("dunes config get mesh.i", "mesh.id"),
     ],
 )
 def test_zsh_completes_the_same(line, expected, tmp_path, environment):
