@@ -105,12 +105,14 @@ def _first(policies: Policies, effect: str, request: Request, now_us: int) -> Ru
     if not index:
         return None
     subject, resource = request.subject, request.resource
-    for key in (
+    keys = [
         "*",
         "subject:" + subject.name,
         "device:" + resource.device,
         "table:" + resource.table,
-    ):
+        *("subject:role:" + role for role in subject.roles),
+    ]
+    for key in keys:
         for rule in index.get(key, ()):
             if _applies(rule, request) and (rule.until_us is None or now_us < rule.until_us):
                 return rule
