@@ -14,6 +14,8 @@ from dunes.mesh.network import NetworkPdu, decode_network
 from dunes.mesh.node import Node
 
 KEPT_MAX = 4096
+HEARD_MAX = 512
+"""Messages that are on their way, with the names of all who have heard them."""
 NID_MASK = 0x7F
 
 Key = tuple[bytes, int, bytes]
@@ -40,7 +42,7 @@ class Ear:
         message = (pdu.src, pdu.seq, pdu.iv_index)
         if message not in self._heard:
             self._heard[message] = set()
-            if len(self._heard) > KEPT_MAX:
+            if len(self._heard) > HEARD_MAX:
                 del self._heard[next(iter(self._heard))]
         return self._heard[message]
 

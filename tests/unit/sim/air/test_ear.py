@@ -14,7 +14,7 @@ from dunes.mesh.nodestate import Description, NodeState, granted
 from dunes.mesh.outbox import Message
 from dunes.mesh.provisioning.crypto import Grant
 from dunes.mesh.state import KeysRecord, Store
-from dunes.sim.air.ear import KEPT_MAX, Ear
+from dunes.sim.air.ear import HEARD_MAX, KEPT_MAX, Ear
 
 NET, OTHER_NET, APP = bytes(16), bytes([1]) * 16, bytes([2]) * 16
 
@@ -124,3 +124,6 @@ def test_what_is_remembered_is_bounded():
             + number.to_bytes(13, "big"),
         )
     assert KEPT_MAX == len(ear._found)
+    for number in range(HEARD_MAX + 50):
+        ear.heard(sender, say(sender, 2, number % 256))
+    assert HEARD_MAX == len(ear._heard)
