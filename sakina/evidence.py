@@ -7,7 +7,7 @@ since the look before.
 
 import asyncio
 import json
-from typing import Any
+from pathlib import Path
 
 from dunes.authority.standing import Event, Kind
 from dunes.clock import SYSTEM_CLOCK
@@ -43,29 +43,37 @@ def gather(settings: Settings) -> list[Event]:
 def compare(paths: Paths, mesh_id: str, suspects: dict[str, dict[str, int]]) -> list[Event]:
     """Compare counters with those of the last look, and remember them."""
     path = paths.state / FILE
-    before: dict[str, Any] = {}
-    try:
-        before = json.loads(path.read_bytes())[mesh_id]
-    except (OSError, ValueError, KeyError, TypeError):
-        before = {}  # the first look, or a damaged memory: all of it is new
+    known = _remembered(path)
+    before = known.setdefault(mesh_id, {})
     now_us, events = SYSTEM_CLOCK.unix_us(), []
-    remembered = {}
     for node, counts in sorted(suspects.items()):
         for code, count in counts.items():
             kind, key = KINDS.get(code), f"{node}/{code}"
-            known = before.get(key, 0)
-            since = known if isinstance(known, int) and known <= count else 0  # begun anew
-            remembered[key] = count
+            since = before.get(key, 0)
+            if since > count:
+                since = 0  # the counters began anew
             if kind is None:
                 continue
+            before[key] = since  # what is noise now may grow to more
             if count - since >= NOISE:
+                before[key] = count
                 events.append(
                     Event(node, kind, now_us, count - since, reason="counted in the mesh")
                 )
-            else:
-                remembered[key] = since  # it may grow to more than noise
-    write_atomic(path, json.dumps({mesh_id: remembered}).encode())
+    write_atomic(path, json.dumps(known).encode())
     return events
+
+
+def _remembered(path: Path) -> dict[str, dict[str, int]]:
+    """Read the counters of the last look; none, if there was none or its memory is damaged."""
+    try:
+        body = json.loads(path.read_bytes())
+        return {
+            str(mesh): {str(key): int(count) for key, count in counts.items()}
+            for mesh, counts in body.items()
+        }
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
 
 
 def has_node(settings: Settings, device: str) -> bool:

@@ -191,7 +191,9 @@ def test_a_replayed_pdu_is_ignored(pair):
         far.core.receive_pdu(0, data, pair.now_s)
     pair.run(1.0)
     assert 0 == far.server("OnOffServer").state(pair.now_s)
-    assert far.core.stack.dropped["mesh-replay"]
+    replays = far.core.stack.dropped["mesh-replay"]
+    assert replays
+    assert {(pair.manager.stack.unicast, "mesh-replay"): replays} == far.core.stack.suspects
 
 
 def test_a_line_of_nodes_relays(world):
