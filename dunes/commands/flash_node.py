@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PARALLEL_MAX = 64
 WANTED = ("updated", "on-trial", "up-to-date", "would-update", "copied")
-PASSED_OVER = ("newer", "other-board", "no-smp")
+PASSED_OVER = ("not-older", "other-board", "no-smp")
 """What is no failure of a node that nobody named."""
 
 

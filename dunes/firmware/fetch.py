@@ -82,7 +82,9 @@ class Web:
         data = bytearray()
         try:
             with (
-                httpx.Client(verify=self._context, timeout=self.timeout_s) as client,
+                httpx.Client(
+                    verify=self._context, timeout=self.timeout_s, trust_env=False
+                ) as client,
                 client.stream("GET", address, follow_redirects=False) as response,
             ):
                 if response.status_code == httpx.codes.NOT_FOUND:

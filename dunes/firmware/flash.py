@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from dunes.ble.errors import ServiceMissing
-from dunes.errors import DunesError
+from dunes.errors import DunesError, UsageError
 from dunes.firmware.catalogue import Firmware
 from dunes.firmware.errors import BadImage, NodeSilent, Reason, Refused, Reverted
 from dunes.firmware.image import parse_image
+from dunes.firmware.manifest import SIMULATED_BOARD
 from dunes.firmware.reach import Reached
 from dunes.firmware.report import NodeRow
 from dunes.firmware.rules import NodeFacts, Objection, allow, check_node, same_board
@@ -86,7 +87,7 @@ class Flasher:
         try:
             await work.run()
         except ServiceMissing as e:
-            work.ends("no-smp", e)
+            work.ends("failed" if node.named else "no-smp", e)
         except (Refused, BadImage) as e:
             work.ends("refused", e)
         except Reverted as e:
@@ -105,11 +106,22 @@ class Flasher:
         )
 
     def pick(self, facts: NodeFacts) -> Firmware:
-        """Give the variant for a node's board; where there is none, one that `rules` refuses."""
+        """Give the variant for a node's board; where there is none, one that `rules` refuses.
+
+        Raises:
+            UsageError: another board is forced, and there are several to choose from.
+        """
         for firmware in self.variants:
             if facts.board and same_board(firmware.manifest.board, facts.board):
                 return firmware
-        return self.variants[0]
+        real = [f for f in self.variants if not f.manifest.simulated] or list(self.variants)
+        if self.force is Reason.OTHER_BOARD and len(real) > 1:
+            raise UsageError(
+                f"which one for {facts.name}? there is one for each of "
+                + ", ".join(f.manifest.board for f in real),
+                hint="--board BOARD",
+            )
+        return real[0]
 
     def objections(self, firmware: Firmware, facts: NodeFacts) -> list[Objection]:
         """Judge a variant for a node."""
@@ -138,7 +150,13 @@ class _Work:
         smp = self.node.smp
         images, facts = await self._ask(smp)
         before = str(facts.version) if facts.version else ""
-        self.row = replace(self.row, board=facts.board, before=before, now=before)
+        self.row = replace(
+            self.row,
+            board=facts.board,
+            before=before,
+            now=before,
+            simulated=self.node.simulated or facts.board == SIMULATED_BOARD,
+        )
         firmware = self.flasher.pick(facts)
         manifest = firmware.manifest
         running = images.running
@@ -172,7 +190,7 @@ class _Work:
         if Reason.OTHER_BOARD in reasons or Reason.SIMULATED in reasons:
             self.row = replace(self.row, result="other-board")
         elif facts.version is not None and facts.version >= firmware.manifest.version:
-            self.row = replace(self.row, result="newer")
+            self.row = replace(self.row, result="not-older")
         else:
             return False
         return True

@@ -88,4 +88,6 @@ def _serial(target: Target) -> "SMPTransport":
             hint="pip install 'smpclient[serial]'",
             code="no-pyserial",
         ) from e
-    return SMPSerialTransport(baudrate=target.speed_baud, write_timeout=WRITE_TIMEOUT_S)
+    return SMPSerialTransport(
+        baudrate=target.speed_baud, write_timeout=WRITE_TIMEOUT_S, exclusive=True
+    )

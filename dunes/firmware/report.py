@@ -13,8 +13,9 @@ class NodeRow:
         board: as it says; empty if it does not.
         before: the version that it ran; empty if it does not say.
         now: the version that it runs now, as far as is known.
-        result: updated, on-trial, up-to-date, newer, other-board, no-smp, would-update,
-            refused, reverted, failed.
+        result: updated, on-trial, copied, up-to-date, would-update, refused, reverted, failed;
+            of nodes that nobody named also not-older (it runs this version or a newer one),
+            other-board and no-smp (it cannot be updated so).
         code: why not, as a stable word; empty if nothing is wrong.
         message: why not, for people.
         hint: what to do about it.

@@ -81,7 +81,7 @@ class Update:
     Args:
         node: it.
         image: what it is to run.
-        timeout_s: for everything together, and for a restart alone.
+        timeout_s: until the image is in the node.
         restart_s: how long a restart with its swap may take.
         tell: told how far it is.
         keep: confirm; else leave it on trial.
@@ -118,7 +118,7 @@ class Update:
             await self.node.test(self.image.hash)
         self.tell(Stage.RESTART, 0)
         await self.node.reset()
-        images = await self._await_restart(deadline_s)
+        images = await self._await_restart()
         running = images.running
         if running is None or running.hash != self.image.hash:
             raise self._reverted(images)
@@ -175,9 +175,9 @@ class Update:
             self._reached = max(self._reached, offset)
             self.tell(Stage.UPLOAD, offset)
 
-    async def _await_restart(self, deadline_s: float) -> NodeImages:
+    async def _await_restart(self) -> NodeImages:
         """Wait until the node is back from its bootloader."""
-        until_s = min(deadline_s, time.monotonic() + self.restart_s)
+        until_s = time.monotonic() + self.restart_s
         await asyncio.sleep(SETTLE_S)
         while True:
             try:
@@ -230,7 +230,7 @@ class Update:
         try:
             await self.node.connect()
             await self.node.reset()
-            images = await self._await_restart(time.monotonic() + self.restart_s)
+            images = await self._await_restart()
         except (NodeSilent, NodeRefused):
             await self.node.close()
             return "its next start brings the old firmware back"
