@@ -13,7 +13,7 @@ from dunes.buffer.records import DropReason
 from dunes.model import Priority
 
 KB = 1024
-CAP = 400 * KB
+CAP = 520 * KB
 
 
 @pytest.fixture
