@@ -157,7 +157,7 @@ def wallet_add(
         typer.Option("--receipt", metavar="FILE.mu", help="A receipt; repeatable."),
     ] = None,
     secret: Annotated[
-        str, typer.Option("--secret", metavar="NAME", help="A secret, sealed before it is kept.")
+        str, typer.Option("--seal", metavar="NAME", help="A secret, sealed before it is kept.")
     ] = "",
     secret_file: Annotated[
         Path,
@@ -201,7 +201,7 @@ def wallet_export(
     secret: Annotated[
         str,
         typer.Option(
-            "--secret", metavar="NAME", help="Instead: open one secret into FILE (mode 0600)."
+            "--unseal", metavar="NAME", help="Instead: open one secret into FILE (mode 0600)."
         ),
     ] = "",
     wallet: WalletFile = None,

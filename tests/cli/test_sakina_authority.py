@@ -374,7 +374,7 @@ def test_no_secret_is_in_any_output(typed, home):
 
     assert 0 == typed("dunes", "keygen", "--name", "gw-1", "--output", "k.maml").returncode
     assert 0 == typed("sakina", "wallet-init").returncode
-    run("sakina", "wallet-add", "--secret", "api-key", given=planted)
+    run("sakina", "wallet-add", "--seal", "api-key", given=planted)
     run("sakina", "wallet-show")
     run("sakina", "wallet-export", "--output", "shared.md", "--with-secrets")
     run("sakina", "tokenize", "crew-001")
@@ -392,10 +392,10 @@ def test_no_secret_is_in_any_output(typed, home):
         if path.is_file():
             assert planted.encode() not in path.read_bytes(), path
     assert planted not in (home / "shared.md").read_text()
-    opened = typed("sakina", "wallet-export", "--secret", "api-key", "--output", "opened")
+    opened = typed("sakina", "wallet-export", "--unseal", "api-key", "--output", "opened")
     assert (0, "") == (opened.returncode, opened.stdout)
     assert (planted + "\n", 0o600) == (
         (home / "opened").read_text(),
         (home / "opened").stat().st_mode & 0o777,
     )
-    assert 2 == typed("sakina", "wallet-export", "--secret", "api-key", "--output", "-").returncode
+    assert 2 == typed("sakina", "wallet-export", "--unseal", "api-key", "--output", "-").returncode
