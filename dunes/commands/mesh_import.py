@@ -77,6 +77,8 @@ def lines(report: "ImportReport") -> Iterator[str]:
     if report.without_device_key:
         nodes += f", and {len(report.without_device_key)} without a device key"
     yield nodes
+    if report.other_provisioners:
+        yield f"  beside us    {printable(', '.join(report.other_provisioners), 200)}"
     yield f"  keys         {report.net_keys} network, {report.app_keys} application"
     if report.groups:
         yield f"  groups       {report.groups}"

@@ -20,7 +20,7 @@ from dunes.gateway.cdbfields import write_publish
 from dunes.gateway.mark import Ranges, merged, without
 from dunes.gateway.names import choose_name
 from dunes.gateway.naming import default_name
-from dunes.gateway.wholestate import About, WholeMesh
+from dunes.gateway.wholestate import PROVISIONER, About, WholeMesh
 from dunes.mesh.control import Feature
 from dunes.mesh.keys import AppKeyRecord, NetKeyRecord
 from dunes.mesh.managerstate import KnownNode, NodeGone, Progress
@@ -52,8 +52,6 @@ KEPT = (
     "heartbeatSub",
 )
 """Members of a node that are kept as they were configured or imported."""
-PROVISIONER = "provisioner"
-"""Among a node's settings: it is another provisioner, with these ranges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +110,13 @@ def write_cdb(whole: WholeMesh, own: Provisioner, *, device_keys: bool = True) -
     members = head(uuid.UUID(bytes=whole.uuid), whole.mesh_id, timestamp, partial=not device_keys)
     keys = whole.state.stack.keys
     others = [
-        each.settings[PROVISIONER] | {"UUID": uuid_text(node.uuid)}
-        for node in whole.state.nodes
-        if PROVISIONER in (each := whole.about.get(node.unicast, About())).settings
+        whole.about[node.unicast].settings[PROVISIONER] | {"UUID": uuid_text(node.uuid)}
+        for node in whole.others
     ]
     nodes = [_own_node(whole, own, device_keys=device_keys)]
     nodes += [
         _node(node, whole.about.get(node.unicast, About()), device_keys=device_keys)
-        for node in whole.state.nodes
+        for node in (*whole.others, *whole.state.nodes)
     ]
     return members | {
         "netKeys": [_net(net, timestamp) for net in keys.nets],

@@ -2,7 +2,7 @@
 
 Whoever reads it becomes one more provisioner of that mesh: with an address of its own from a
 range that is nobody's, SEQ from 0, and an IV index that the first beacon tells. What it finds
-of other provisioners is kept as nodes, so that a later export names them again.
+of other provisioners is kept, so that a later export names them again.
 """
 
 from collections import Counter
@@ -12,12 +12,12 @@ from typing import Any
 
 from dunes.errors import DataError
 from dunes.gateway.addressrange import choose_range
-from dunes.gateway.cdb import FEATURES, NOT_SUPPORTED, PROVISIONER
+from dunes.gateway.cdb import FEATURES, NOT_SUPPORTED
 from dunes.gateway.cdbfields import Fields, read_model, read_transmit
 from dunes.gateway.groups import Group, Label
 from dunes.gateway.mark import Ranges, merged
 from dunes.gateway.names import choose_name
-from dunes.gateway.wholestate import About
+from dunes.gateway.wholestate import PROVISIONER, About
 from dunes.mesh.address import FIXED_MIN, GROUP_MIN, UNICAST_MAX
 from dunes.mesh.ivindex import UNKNOWN, IvRecord
 from dunes.mesh.keys import KEY_INDEX_MAX, AppKeyRecord, NetKeyRecord, Phase
@@ -42,7 +42,8 @@ class Database:
         name: of the mesh.
         uuid: of the mesh.
         keys: NetKeys and AppKeys.
-        nodes: those whose device key is in it.
+        nodes: those whose device key is in it, and that are no provisioners.
+        others: provisioners.
         about: of these nodes, by primary address.
         groups: with their names.
         labels: virtual addresses.
@@ -57,6 +58,7 @@ class Database:
     uuid: bytes
     keys: KeysRecord = field(repr=False)
     nodes: list[KnownNode] = field(default_factory=list)
+    others: list[KnownNode] = field(default_factory=list)
     about: dict[int, About] = field(default_factory=dict)
     groups: list[Group] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
@@ -176,7 +178,8 @@ def _read_node(given: Fields, provisioners: dict[bytes, Fields], found: Database
         found.without_key.append(called or f"node at {unicast:#06x}")
         return
     settings = _read_settings(given, found)
-    name = choose_name(called, unicast, {node.name for node in found.nodes})
+    named = {node.name for node in (*found.nodes, *found.others)}
+    name = choose_name(called, unicast, named)
     if called and called != name:
         settings["name"] = called
     settings["elements"] = elements
@@ -190,7 +193,8 @@ def _read_node(given: Fields, provisioners: dict[bytes, Fields], found: Database
     progress = Progress.CONFIGURED if done else Progress.PROVISIONED
     composition = _composition(given, elements)
     device_key = given.sixteen("deviceKey")
-    found.nodes.append(
+    kind = found.others if uuid in provisioners else found.nodes
+    kind.append(
         KnownNode(uuid, unicast, count, device_key, progress, 0, composition, name, net_index)
     )
     found.about[unicast] = About(settings)

@@ -97,7 +97,10 @@ class Directory:
         return mark_path(self.paths, self.mesh_id)
 
     def views(self) -> list[NodeView]:
-        """Give all nodes without their keys, in order of their addresses."""
+        """Give all nodes without their keys, in order of their addresses.
+
+        Other provisioners are none that we set up: they are left out.
+        """
         node = tables.node.c
         query = (
             select(node.unicast, node.elements, node.uuid, node.name, node.net_index)
@@ -108,7 +111,7 @@ class Directory:
         )
         with self.buffer.reading() as connection:
             found = connection.execute(query).fetchall()
-        return [_view(row) for row in found]
+        return [_view(row) for row in found if not rows.is_other(row.settings)]
 
     def find(self, text: str) -> tuple[NodeName, int]:
         """Find the node, and the address of its element, that somebody means.

@@ -92,17 +92,19 @@ class Wish:
 
 def gather(store: MeshStore, gateway: str, *, moved: bool = False) -> WholeMesh:
     """Read all there is of a mesh."""
-    state = store.load()
+    state, (about, others) = store.load(), store.others()
     return WholeMesh(
         store.mesh_id,
         store.uuid,
         state,
         tuple(store.all_groups()),
         tuple(store.all_labels()),
-        {
+        about
+        | {
             view.unicast: About(view.settings, view.added_us, view.seen_us)
             for view in store.views()
         },
+        others,
         gateway,
         moved,
         store.clock.unix_us(),

@@ -44,6 +44,7 @@ class ImportReport:
         format: `cdb` or `state`.
         file: where it came from.
         nodes: how many can be configured.
+        other_provisioners: names of those who may let in nodes too.
         without_device_key: names of nodes that can only be heard.
         net_keys: how many.
         app_keys: how many.
@@ -62,6 +63,7 @@ class ImportReport:
     format: str
     file: str
     nodes: int
+    other_provisioners: list[str]
     without_device_key: list[str]
     net_keys: int
     app_keys: int
@@ -171,12 +173,12 @@ def plan_import(
     if isinstance(given, WholeMesh):
         name, kind = mesh_id or given.mesh_id, "state"
         state = given.for_import(clock.unix_us(), rng or SystemRandom())
-        beside = Beside(given.groups, given.labels, given.about)
+        beside = Beside(given.groups, given.labels, given.about, given.others)
         notes += _one_gateway(given, settings, state)
     else:
         name, kind = mesh_id or settings["mesh.id"] or fold_name(given.name), "cdb"
         state, shared = given.join(rng or SystemRandom())
-        beside = Beside(given.groups, given.labels, given.about)
+        beside = Beside(given.groups, given.labels, given.about, given.others)
         without_key = given.without_key
         notes += _cdb_notes(given, shared=shared)
     check_name(name, "mesh")
@@ -199,6 +201,7 @@ def plan_import(
         kind,
         str(path),
         len(state.nodes),
+        [other.name for other in given.others],
         without_key,
         len(state.stack.keys.nets),
         len(state.stack.keys.apps),

@@ -16,7 +16,7 @@ from dunes.gateway import rows, saving, tables
 from dunes.gateway.groups import Group, Label
 from dunes.gateway.sealing import SECRET_BYTES, FieldSealer
 from dunes.gateway.wholestate import About
-from dunes.mesh.managerstate import ManagerState
+from dunes.mesh.managerstate import KnownNode, ManagerState
 from dunes.settings import Settings
 
 NO_CAP_BYTES = 1 << 46
@@ -34,11 +34,13 @@ class Beside:
         groups: with their names.
         labels: virtual addresses with their names.
         about: of nodes, by primary address.
+        others: other provisioners of the mesh.
     """
 
     groups: Sequence[Group] = ()
     labels: Sequence[Label] = ()
     about: Mapping[int, About] = field(default_factory=dict)
+    others: Sequence[KnownNode] = ()
 
 
 class MeshExists(Denied):
@@ -174,6 +176,8 @@ def insert_mesh(
         scribe = rows.Scribe(made.id, made.uuid, made.unicast, sealer, now_us)
         saving.save_state(connection, scribe, state)
         if beside is not None:
+            for other in beside.others:
+                saving.save_node(connection, scribe, other)
             saving.save_groups(connection, made.id, beside.groups, beside.labels)
             saving.save_about(connection, made.id, beside.about)
         wrapped = sealer.wrap(made.uuid, identity.recipient.public)

@@ -3,6 +3,7 @@
 The records are those of `dunes.mesh.managerstate` and its kin; `dunes.gateway.saving` writes them.
 """
 
+import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from sqlalchemy import Connection, select
 from dunes.clock import US_PER_S
 from dunes.gateway import tables
 from dunes.gateway.sealing import SALT_BYTES, FieldSealer, field_name
+from dunes.gateway.wholestate import PROVISIONER
 from dunes.mesh.ivindex import IvRecord
 from dunes.mesh.keys import AppKeyRecord, NetKeyRecord, Phase
 from dunes.mesh.managerstate import KnownNode, ManagerState, NodeGone, Progress
@@ -111,7 +113,7 @@ def load_state(connection: Connection, network: Network, scribe: Scribe) -> Mana
             _load_keys(connection, scribe),
             _load_replay(connection, network.id),
         ),
-        tuple(_load_nodes(connection, scribe)),
+        tuple(load_nodes(connection, scribe)),
         tuple(load_gone(connection, network.id)),
         network.low,
         network.high,
@@ -170,10 +172,21 @@ def _load_replay(connection: Connection, network_id: int) -> tuple[ReplayEntry, 
     return tuple(ReplayEntry(*row) for row in connection.execute(query))
 
 
-def _load_nodes(connection: Connection, scribe: Scribe) -> Iterable[KnownNode]:
+def load_nodes(
+    connection: Connection, scribe: Scribe, *, others: bool = False
+) -> Iterable[KnownNode]:
+    """Read the nodes in order of their addresses.
+
+    Args:
+        connection: in a transaction.
+        scribe: opens their keys.
+        others: give those that are other provisioners instead.
+    """
     node = tables.node
     query = select(node).where(node.c.network_id == scribe.id).order_by(node.c.unicast)
     for row in connection.execute(query):
+        if is_other(row.settings) is not others:
+            continue
         uuid = bytes(row.uuid)
         yield KnownNode(
             uuid,
@@ -186,6 +199,11 @@ def _load_nodes(connection: Connection, scribe: Scribe) -> Iterable[KnownNode]:
             row.name,
             row.net_index,
         )
+
+
+def is_other(settings: str) -> bool:
+    """Tell by a node's settings whether it is another provisioner."""
+    return PROVISIONER in settings and PROVISIONER in json.loads(settings)
 
 
 def load_gone(connection: Connection, network_id: int) -> Iterable[NodeGone]:

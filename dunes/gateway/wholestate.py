@@ -10,6 +10,7 @@ other members, so that a cut or edited file is noticed; it proves no origin.
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
@@ -43,6 +44,8 @@ ONCE = {
     "groups": "address",
     "labels": "uuid",
 }
+PROVISIONER = "provisioner"
+"""Among a node's settings: it is another provisioner, with these ranges."""
 HINT = "export the state anew: dunes mesh-export --format state"
 CODE = "bad-mesh-state"
 
@@ -61,6 +64,11 @@ class About:
     added_us: int = 0
     seen_us: int | None = None
 
+    @property
+    def is_provisioner(self) -> bool:
+        """Whether the node is another provisioner: it is not ours to set up."""
+        return PROVISIONER in self.settings
+
 
 @dataclass(frozen=True, slots=True)
 class WholeMesh:
@@ -72,7 +80,8 @@ class WholeMesh:
         state: what a gateway goes on from.
         groups: with their names.
         labels: virtual addresses with their names.
-        about: of nodes, by primary address.
+        about: of nodes, by primary address; of other provisioners too.
+        others: other provisioners of the mesh: nodes that are not ours to set up.
         gateway: who wrote it: the name or key id of that gateway.
         moved: that gateway gave the mesh away when it wrote this.
         written_us: when.
@@ -84,6 +93,7 @@ class WholeMesh:
     groups: tuple[Group, ...] = ()
     labels: tuple[Label, ...] = ()
     about: dict[int, About] = field(default_factory=dict)
+    others: tuple[KnownNode, ...] = field(default=(), repr=False)
     gateway: str = ""
     moved: bool = False
     written_us: int = 0
@@ -121,6 +131,7 @@ class WholeMesh:
 def encode_whole(whole: WholeMesh) -> bytes:
     """Write the file."""
     state, stack = whole.state, whole.state.stack
+    nodes = (*whole.others, *state.nodes)
     members: dict[str, Any] = {
         "format": FORMAT,
         "written_at": rfc3339(whole.written_us),
@@ -145,7 +156,7 @@ def encode_whole(whole: WholeMesh) -> bytes:
             _keys(app) | {"index": app.index, "net_index": app.net_index}
             for app in stack.keys.apps
         ],
-        "nodes": [_node(node, whole.about.get(node.unicast, About())) for node in state.nodes],
+        "nodes": [_node(node, whole.about.get(node.unicast, About())) for node in nodes],
         "gone": [
             {"unicast": each.unicast, "elements": each.elements, "iv_index": each.iv_index}
             for each in state.gone
@@ -247,10 +258,15 @@ def read_whole(content: dict[str, Any]) -> WholeMesh:
         ),
     )
     nodes = tuple(_read_node(each) for each in top.parts("nodes"))
+    about = {
+        node.unicast: _read_about(each)
+        for node, each in zip(nodes, top.parts("nodes"), strict=True)
+    }
+    others = tuple(node for node in nodes if about[node.unicast].is_provisioner)
     state = ManagerState(
         _unicast(top, "unicast"),
         stack,
-        nodes,
+        tuple(node for node in nodes if not about[node.unicast].is_provisioner),
         tuple(
             NodeGone(
                 _unicast(each, "unicast"),
@@ -262,12 +278,8 @@ def read_whole(content: dict[str, Any]) -> WholeMesh:
         _unicast(top, "low"),
         _unicast(top, "high"),
     )
-    _check_addresses(state)
-    for name, key in ONCE.items():
-        found = [each.content[key] for each in top.parts(name)]
-        if len(set(found)) != len(found):
-            raise DataError(f"{name} has one of them twice", hint=HINT, code=CODE)
-    return WholeMesh(
+    _check_addresses(state.unicast, nodes)
+    whole = WholeMesh(
         check_name(top.text("mesh_id"), "mesh"),
         top.octets("mesh_uuid", KEY_BYTES),
         state,
@@ -287,14 +299,17 @@ def read_whole(content: dict[str, Any]) -> WholeMesh:
             )
             for each in top.parts("labels")
         ),
-        {
-            node.unicast: _read_about(each)
-            for node, each in zip(nodes, top.parts("nodes"), strict=True)
-        },
+        about,
+        others,
         top.text("gateway"),
         top.flag("moved"),
         top.moment_us("written_at"),
     )
+    for name, key in ONCE.items():
+        found = [each.content[key] for each in top.parts(name)]
+        if len(set(found)) != len(found):
+            raise DataError(f"{name} has one of them twice", hint=HINT, code=CODE)
+    return whole
 
 
 def _unicast(given: Members, name: str) -> int:
@@ -341,10 +356,10 @@ def _read_about(given: Members) -> About:
     )
 
 
-def _check_addresses(state: ManagerState) -> None:
+def _check_addresses(own: int, nodes: Iterable[KnownNode]) -> None:
     """Refuse two owners of one address: whoever edited the digest too is told."""
-    taken = {state.unicast: "the gateway"}
-    for node in state.nodes:
+    taken = {own}
+    for node in nodes:
         for address in range(node.unicast, node.unicast + node.elements):
             if address in taken or address > UNICAST_MAX:
                 raise DataError(
@@ -352,4 +367,4 @@ def _check_addresses(state: ManagerState) -> None:
                     hint=HINT,
                     code=CODE,
                 )
-            taken[address] = "a node"
+            taken.add(address)

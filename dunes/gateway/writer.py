@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from dunes.clock import SYSTEM_CLOCK, Clock
 from dunes.crypto.identity import Identity, load_identity
@@ -16,6 +16,8 @@ from dunes.gateway import rows, saving, tables
 from dunes.gateway.directory import Directory
 from dunes.gateway.groups import Group, Label
 from dunes.gateway.sealing import FieldSealer
+from dunes.gateway.wholestate import About
+from dunes.mesh.managerstate import KnownNode
 
 
 class MeshLost(StorageError):
@@ -119,6 +121,19 @@ class Writer(Directory):
                 f"another program took mesh {self.mesh_id} over; this one sends nothing more",
                 hint="let only one gateway use a mesh",
             )
+
+    def others(self) -> tuple[dict[int, About], tuple[KnownNode, ...]]:
+        """Give the other provisioners of the mesh, and what is known of them."""
+        scribe, node = self._scribe(), tables.node
+        query = select(node).where(node.c.network_id == self.network.id)
+        with self.buffer.reading() as connection:
+            found = tuple(rows.load_nodes(connection, scribe, others=True))
+            about = {
+                row.unicast: About(json.loads(row.settings), row.added_us, row.seen_us)
+                for row in connection.execute(query)
+                if rows.is_other(row.settings)
+            }
+        return about, found
 
     def _save_seen(self, connection: Connection) -> None:
         """Write when nodes were heard; should the transaction fail, the next hearing counts."""

@@ -18,7 +18,7 @@ def error_of(done):
 def test_a_mesh_goes_from_an_app_to_a_gateway_to_its_replacement(typed, home):
     done = typed("dunes", "mesh-import", APP, *ID, "--json")
     report = json.loads(done.stdout)
-    assert ("dunes.mesh-import/1", 3, None, "cdb") == (
+    assert ("dunes.mesh-import/1", 2, None, "cdb") == (
         report["schema"],
         report["nodes"],
         report["iv_index"],

@@ -238,7 +238,8 @@ def test_a_running_gateway_can_be_exported_and_is_named(old):
 
 def test_a_gateway_joins_the_mesh_of_an_app(new):
     report = new.take(APP)
-    assert ("farm-west", "cdb", 3, None, 0) == (
+    assert ["nrf-mesh-provisioner"] == report.other_provisioners
+    assert ("farm-west", "cdb", 2, None, 0) == (
         report.mesh_id,
         report.format,
         report.nodes,
@@ -280,14 +281,28 @@ def test_an_export_of_ours_is_joined_by_another_gateway(old, new):
     report, _, file = old.out(format="cdb")
     assert (2, True, False) == (report.nodes, report.device_keys, report.moved)
     taken = new.take(file)
-    assert (MESH_ID, 3, report.mesh_uuid) == (taken.mesh_id, taken.nodes, taken.mesh_uuid)
+    assert (MESH_ID, 2, report.mesh_uuid) == (taken.mesh_id, taken.nodes, taken.mesh_uuid)
+    assert ["gw-1"] == taken.other_provisioners
     with old.open(write=False) as theirs, new.open() as ours:
         a, b = theirs.load(), ours.load()
         assert a.stack.keys == b.stack.keys
         assert not a.low <= b.unicast <= a.high
-        assert {"gw-1", "hab-1", "node-0005"} == {node.name for node in b.nodes}
+        assert {"hab-1", "node-0005"} == {node.name for node in b.nodes}
+        assert {"hab-1", "node-0005"} == {view.name for view in ours.views()}
+        assert ("gw-1", 1) == (ours.name_of(1), ours.find("gw-1")[1])
+        assert [1] == [other.unicast for other in ours.others()[1]]
     _, again, _ = old.out(format="cdb", force=True)
     assert json.loads(file.read_bytes())["nodes"] == json.loads(again)["nodes"]
+
+
+@pytest.mark.parametrize("format_", ["cdb", "state"])
+def test_other_provisioners_are_named_again_in_what_is_exported(new, format_):
+    new.take(APP, mesh_id=MESH_ID)
+    _, content, file = new.out(format=format_)
+    given = read_export(file)
+    assert "nrf-mesh-provisioner" in {other.name for other in given.others}
+    ranges = json.loads(APP.read_text())["provisioners"][0]["allocatedUnicastRange"]
+    assert json.dumps(ranges, sort_keys=True) in json.dumps(json.loads(content), sort_keys=True)
 
 
 def test_nodes_without_device_keys_are_named(old, new):

@@ -40,13 +40,18 @@ LABELS = st.builds(Label, states.KEY, st.integers(0, 0xFFFF), TEXT)
 @st.composite
 def wholes(draw):
     state = draw(states.STATES)
+    count = draw(st.integers(0, len(state.nodes)))
+    others, nodes = state.nodes[:count], state.nodes[count:]
+    state = replace(state, nodes=nodes)
     return WholeMesh(
         draw(st.from_regex(r"[a-z][a-z0-9]{0,20}", fullmatch=True)),
         draw(states.KEY),
         state,
         tuple(draw(st.lists(GROUPS, max_size=2, unique_by=lambda each: each.address))),
         tuple(draw(st.lists(LABELS, max_size=2, unique_by=lambda each: each.uuid))),
-        {node.unicast: draw(ABOUT) for node in state.nodes},
+        {node.unicast: draw(ABOUT) for node in (*others, *nodes)}
+        | {node.unicast: About({"provisioner": {}}) for node in others},
+        others,
         draw(TEXT),
         draw(st.booleans()),
         draw(MOMENT),
