@@ -137,7 +137,8 @@ class AirSpec:
 
     Attributes:
         nodes: how many, if nothing else is asked for.
-        radius_m: of the disc that they stand on; the gateway is in the middle.
+        radius_m: of the disc that so many stand on; the gateway is in the middle. Of fewer
+            or more the area goes with the root of their number.
         radio: of all nodes, and the ground.
         kinds: which nodes.
     """

@@ -31,6 +31,8 @@ from dunes.sim.definition import AirSpec, SiteDefinition
 
 KEEP_S = 2.0
 BEACON_UNPROVISIONED = 0
+CROWDING = 0.25
+"""The area of a site of fewer nodes goes with the root of their number: smaller, less dense."""
 
 
 @dataclass(slots=True)
@@ -96,7 +98,8 @@ class Fleet:
         spec = need_air(definition)
         members = {each.name: each for each in roster(definition, nodes or spec.nodes)}
         seed = definition.seed
-        places = spread(list(members), spec.radius_m, Random(f"{seed}/places"))  # noqa: S311
+        radius_m = spec.radius_m * (len(members) / spec.nodes) ** CROWDING
+        places = spread(list(members), radius_m, Random(f"{seed}/places"))  # noqa: S311
         heard = Field.of(places, spec.radio, Random(f"{seed}/air"))  # noqa: S311 - loss
         medium = Medium(Random(f"{seed}/medium"))  # noqa: S311 - when advertisements fall
         made = cls(
