@@ -60,7 +60,9 @@ class Wish:
         oob_of: how a device, by UUID, and an operator can meet.
         ask: given what is to be typed in or shown.
         anew: addresses of nodes that were configured to another plan.
-        on_configured: told a node and the plan that it now follows.
+        begin: told a node and the plan that it is brought to now; says whether the steps that
+            it has done belong to another plan.
+        on_configured: told a node that follows its plan now.
         quiet_s: with nothing new heard for so long, there is nothing more.
         attention_s: how long a device shall show itself.
         parallel: nodes at once; 0: as many as the radio has links.
@@ -71,7 +73,8 @@ class Wish:
     oob_of: Callable[[bytes], Oob] = lambda _uuid: Oob()
     ask: Ask = nobody
     anew: frozenset[int] = frozenset()
-    on_configured: Callable[[KnownNode, Plan], None] = lambda _node, _plan: None
+    begin: Callable[[KnownNode, Plan], bool] = lambda _node, _plan: False
+    on_configured: Callable[[KnownNode], None] = lambda _node: None
     quiet_s: float = 10.0
     attention_s: int = 0
     parallel: int = 0
@@ -300,10 +303,11 @@ class Commissioner:
 
     async def _configure(self, node: KnownNode, *, anew: bool = False) -> None:
         plan = self.wish.plan_of(node)
+        if self.wish.begin(node, plan) or anew:
+            node = self.runner.update_node(node, step=0)
         done = await self.runner.configure(
             node.unicast,
             plan,
-            anew=anew,
             on_step=lambda step: self._say(node, Stage.STEP, f"step {step.done} of {step.total}"),
         )
         cannot = ", ".join(
@@ -312,7 +316,7 @@ class Commissioner:
         self.outcomes.pop(node.uuid, None)
         self._brought.add(node.unicast)
         self._changed += node.unicast in self.wish.anew
-        self.wish.on_configured(self.runner.manager.nodes[node.unicast], plan)
+        self.wish.on_configured(self.runner.manager.nodes[node.unicast])
         self._say(node, Stage.CONFIGURED, f"it cannot {cannot}" if cannot else "")
 
     def _named(self, node: KnownNode, heard: str | None) -> KnownNode:

@@ -5,6 +5,9 @@ Kept with the node for exports, and to see whether a plan asks for something els
 Source: Mesh Configuration Database Profile 1.0.1.
 """
 
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from dunes.mesh.control import Feature
@@ -20,6 +23,12 @@ from dunes.mesh.wire import ModelId
 
 MS_PER_S = 1000
 NOT_SUPPORTED = 2
+UNDERWAY = "underway"
+"""Among a node's settings: the mark of a plan that it is being brought to."""
+PLANNED = "plan"
+"""Among a node's settings: the mark of the plan of ours that it follows. Nodes without one were
+configured by others, an app for example, and are left as they are."""
+MARK_DIGITS = 16
 
 
 def settings_of(plan: Plan, node: KnownNode) -> dict[str, Any]:
@@ -88,3 +97,57 @@ def _publish(publish: Publish) -> dict[str, Any]:
         "retransmit": {"count": sends, "interval": round(interval_s * MS_PER_S)},
         "credentials": 0,
     }
+
+
+def mark_of(plan: Plan) -> str:
+    """Tell plans apart, without their keys."""
+    return hashlib.sha256(repr(plan).encode()).hexdigest()[:MARK_DIGITS]
+
+
+def differs(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Say whether a node of ours is, or may be, set to something else than what is wanted."""
+    if UNDERWAY in kept:
+        return True
+    return PLANNED in kept and any(kept.get(key) != value for key, value in wanted.items())
+
+
+def narrowed(plan: Plan, kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> Plan:
+    """Leave of a plan what a node does not have yet.
+
+    Args:
+        plan: the whole plan.
+        kept: what the node is set to; with a plan under way nobody knows, and all is left.
+        wanted: what `settings_of` makes of the plan.
+    """
+    if not kept or UNDERWAY in kept:
+        return plan
+    same = {key for key, value in wanted.items() if kept.get(key) == value}
+    features, before = wanted["features"], kept.get("features", {})
+    held = {key for key, value in features.items() if before.get(key) == value}
+    old, new = _by_model(kept), _by_model(wanted)
+    changed = {model for model, entries in new.items() if old.get(model) != entries}
+
+    def of_changed(table: Mapping[ModelId, Any]) -> dict[ModelId, Any]:
+        return {model: value for model, value in table.items() if str(model) in changed}
+
+    return replace(
+        plan,
+        app_keys=() if "appKeys" in same else plan.app_keys,
+        binds=of_changed(plan.binds),
+        subscriptions=of_changed(plan.subscriptions),
+        publications=of_changed(plan.publications),
+        default_ttl=None if "defaultTTL" in same else plan.default_ttl,
+        relay=None if "relay" in held and "relayRetransmit" in same else plan.relay,
+        network_transmit=None if "networkTransmit" in same else plan.network_transmit,
+        gatt_proxy=None if "proxy" in held else plan.gatt_proxy,
+        friend=None if "friend" in held else plan.friend,
+        beacon=None if "secureNetworkBeacon" in same else plan.beacon,
+    )
+
+
+def _by_model(settings: Mapping[str, Any]) -> dict[str, list[tuple[int, Any]]]:
+    found: dict[str, list[tuple[int, Any]]] = {}
+    for element in settings.get("elements", ()):
+        for model in element["models"]:
+            found.setdefault(model["modelId"], []).append((element["index"], model))
+    return found

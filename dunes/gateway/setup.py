@@ -11,7 +11,7 @@ from dunes.gateway.commission import Commissioner, Wish
 from dunes.gateway.design import Design
 from dunes.gateway.dialogue import Ask, nobody
 from dunes.gateway.naming import mesh_table
-from dunes.gateway.nodesettings import settings_of
+from dunes.gateway.nodesettings import PLANNED, UNDERWAY, differs, mark_of, narrowed, settings_of
 from dunes.gateway.oobfile import value_for
 from dunes.gateway.outcome import Commissioned, Outcome, Told
 from dunes.gateway.owner import Gateway, choose_mesh, open_gateway
@@ -266,37 +266,56 @@ async def _bounded(work: Commissioner, timeout_s: float) -> tuple[Commissioned, 
 
 
 def _wish(request: Request, design: Design, gateway: Gateway) -> Wish:
-    store, anew = gateway.store, set()
-    for view in store.views():
-        node = gateway.manager.nodes.get(view.unicast)
-        if node is None or node.progress is not Progress.CONFIGURED:
-            continue
-        wanted = settings_of(design.plan_of(node), node)
-        if not view.settings:
-            store.set_settings(node.unicast, wanted)
-        elif _changed(view.settings, wanted):
-            anew.add(node.unicast)
+    store = gateway.store
+    kept = {view.unicast: view.settings for view in store.views()}
+    before = _to_change(design, gateway, kept)
+
+    def plan_of(node: KnownNode) -> Plan:
+        whole = design.plan_of(node)
+        if node.unicast not in before:
+            return whole
+        return narrowed(whole, before[node.unicast], settings_of(whole, node))
 
     def oob_of(uuid: bytes) -> Oob:
         person = request.ask is not None
         value = value_for(request.oob, uuid)
         return Oob(value, output=person, input=person, none=not request.require_oob)
 
-    def configured(node: KnownNode, plan: Plan) -> None:
-        store.set_settings(node.unicast, settings_of(plan, node))
+    def begin(node: KnownNode, plan: Plan) -> bool:
+        now, mark = kept.get(node.unicast, {}), mark_of(plan)
+        if now.get(UNDERWAY) == mark:
+            return False
+        kept[node.unicast] = {**now, UNDERWAY: mark}
+        store.set_settings(node.unicast, kept[node.unicast])
+        return node.step > 0
+
+    def configured(node: KnownNode) -> None:
+        whole = design.plan_of(node)
+        kept[node.unicast] = settings_of(whole, node) | {PLANNED: mark_of(whole)}
+        store.set_settings(node.unicast, kept[node.unicast])
 
     return Wish(
         request.nodes,
-        design.plan_of,
+        plan_of,
         oob_of,
         request.ask or nobody,
-        frozenset(anew),
+        frozenset(before),
+        begin,
         configured,
         quiet_s=request.quiet_s,
         parallel=request.parallel,
     )
 
 
-def _changed(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Say whether a node is set to something else than what is wanted."""
-    return any(kept.get(key) != value for key, value in wanted.items())
+def _to_change(
+    design: Design, gateway: Gateway, kept: Mapping[int, dict[str, Any]]
+) -> dict[int, dict[str, Any]]:
+    """Find the nodes that are set to something else; gives what they are set to."""
+    found = {}
+    for unicast, settings in kept.items():
+        node = gateway.manager.nodes.get(unicast)
+        if node is None or node.progress is not Progress.CONFIGURED:
+            continue
+        if differs(settings, settings_of(design.plan_of(node), node)):
+            found[unicast] = dict(settings)
+    return found

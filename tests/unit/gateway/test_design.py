@@ -1,6 +1,7 @@
 """Profile, range, load and torgo's plan: what nodes become, and what is said with figures."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from dunes.errors import DataError, UsageError
 from dunes.gateway.design import Design
 from dunes.gateway.names import choose_name
-from dunes.gateway.nodesettings import settings_of
+from dunes.gateway.nodesettings import PLANNED, UNDERWAY, differs, mark_of, narrowed, settings_of
 from dunes.gateway.oobfile import read_oob, value_for
 from dunes.gateway.planfile import read_plan
 from dunes.gateway.profile import load_profile, model_id
@@ -243,3 +244,41 @@ def test_whatever_a_device_calls_itself_it_gets_a_name_that_readings_can_have(
     name = choose_name(heard, unicast, taken)
     assert NAME.fullmatch(name)
     assert name not in taken
+
+
+def test_of_another_plan_only_what_a_node_does_not_have_is_left():
+    known = node(1, "hab-1", made_of(SENSOR, ModelId(0x1000)))
+    slow, fast = design(range_m=500.0), design(range_m=500.0, period_s=10.0)
+    kept = settings_of(slow.plan_of(known), known) | {PLANNED: mark_of(slow.plan_of(known))}
+    wanted = settings_of(fast.plan_of(known), known)
+    assert not differs(kept, settings_of(slow.plan_of(known), known))
+    assert differs(kept, wanted)
+    others = {key: value for key, value in kept.items() if key != PLANNED}
+    assert not differs(others, wanted), "what an app configured is left as it is"
+    left = narrowed(fast.plan_of(known), kept, wanted)
+    assert ({SENSOR}, {SENSOR}, {}) == (
+        set(left.publications),
+        set(left.binds),
+        left.subscriptions,
+    )
+    assert (None, None, None, None, None, None, ()) == (
+        left.default_ttl, left.relay, left.network_transmit, left.gatt_proxy, left.friend,
+        left.beacon, left.app_keys,
+    )  # fmt: skip
+
+
+def test_of_a_plan_under_way_nobody_knows_what_a_node_has_and_all_is_left():
+    known = node(1, "hab-1", made_of(SENSOR))
+    plan = design(range_m=500.0).plan_of(known)
+    wanted = settings_of(plan, known)
+    assert plan == narrowed(plan, wanted | {UNDERWAY: mark_of(plan)}, wanted)
+    assert plan == narrowed(plan, {}, wanted)
+    assert differs(wanted | {UNDERWAY: "0"}, wanted)
+
+
+def test_a_plan_is_told_from_another_without_its_keys():
+    known = node(1)
+    one = design(range_m=500.0).plan_of(known)
+    other_key = replace(one, app_keys=((0, b"x" * 16),))
+    assert mark_of(one) == mark_of(other_key)
+    assert mark_of(one) != mark_of(replace(one, default_ttl=99))

@@ -399,3 +399,28 @@ def test_another_design_is_brought_to_all_nodes_and_the_same_one_to_none(place):
             assert {4 | 1 << 3} == octets
 
     in_loop(body)
+
+
+def test_a_change_that_was_cut_off_is_not_taken_for_done(place):
+    async def body():
+        at = place(2)
+        async with at.site:
+            await at.set_up()
+            other = replace(PROFILE.mode("low"), transmissions=5)
+            one = at.site.hosted[0]
+            one.silent = True
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("dunes.mesh.requests.TIMEOUT_S", 0.1)
+                patch.setattr("dunes.gateway.proxies.QUIET_S", 60.0)
+                cut = await set_up(
+                    at.home,
+                    Request(2, PROFILE, other, 100.0, quiet_s=0.3),
+                    tell=lambda _: None, note=at.said.append, warn=at.said.append,
+                )  # fmt: skip
+            one.silent = False
+            assert [one.node.description.uuid.hex()] == [each.uuid for each in cut.failed]
+            assert (await at.set_up()).changed == 2
+            octets = {each.node.config.config.network_transmit for each in at.site.hosted}
+            assert {2 | 1 << 3} == octets
+
+    in_loop(body)
