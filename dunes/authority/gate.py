@@ -7,8 +7,8 @@ again when they change.
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dunes.authority.audit import AuditTrail
@@ -18,8 +18,8 @@ from dunes.authority.policy import Policies
 from dunes.authority.standing import Ledger
 from dunes.authority.store import PolicyFile
 from dunes.clock import SYSTEM_CLOCK, Clock
-from dunes.errors import Denied
-from dunes.mu.errors import Signer
+from dunes.errors import Denied, StorageError
+from dunes.mu.errors import LogDamaged, NotTheSame, Signer
 from dunes.paths import Paths
 
 
@@ -102,6 +102,9 @@ class Gate:
         paths: of the installation.
         clock: for expiry, fading and the record.
         signer: a key that is open anyway, to sign the record now and then.
+
+    Attributes:
+        trouble: why the trust ledger is only what was known last; empty if it is sound.
     """
 
     paths: Paths
@@ -112,6 +115,7 @@ class Gate:
     _ledger: Ledger | None = None
     _ledger_seen: tuple[int, int] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    trouble: str = ""
 
     def __post_init__(self) -> None:
         """Point at the files; nothing is read yet."""
@@ -124,12 +128,13 @@ class Gate:
 
         Raises:
             ConfigError: the policies cannot be read.
-            LogDamaged: the trust ledger is not what was written.
         """
         with self._lock:
             now_us = self.clock.unix_us()
             standings = LedgerStandings(self.ledger(), now_us)
             decision = decide(request, self._policies.current(), standings, now_us)
+            if self.trouble:
+                decision = replace(decision, reasons=(*decision.reasons, self.trouble))
             self._trail.note(decision)
             return decision
 
@@ -161,11 +166,20 @@ class Gate:
             if seen == (0, 0):
                 self._ledger = Ledger()
             else:
-                from dunes.authority.ledger import load_ledger
-
-                self._ledger = load_ledger(self.paths)
+                self._ledger = self._load()
             self._ledger_seen = seen
         return self._ledger
+
+    def _load(self) -> Ledger:
+        from dunes.authority.ledger import last_known, load_ledger
+
+        try:
+            found = load_ledger(self.paths)
+        except (LogDamaged, NotTheSame, StorageError) as e:
+            self.trouble = f"the trust ledger is as it was known last: {e.message}"
+            return last_known(self.paths)
+        self.trouble = ""
+        return found
 
     def flush(self) -> None:
         """Write what was grouped."""
@@ -200,32 +214,5 @@ def authorise(
     try:
         who = local_subject(paths) if subject is None else subject
         return gate.require(Request(who, action, resource))
-    finally:
-        gate.flush()
-
-
-def authorise_commands(
-    paths: Paths, devices: Iterable[str], command: str, *, signer: Signer | None = None
-) -> None:
-    """Ask whether whoever runs this process may command actuators, all of them or none.
-
-    Args:
-        paths: of the installation.
-        devices: the nodes that are to be told.
-        command: what, e.g. `onoff on`, for the record.
-        signer: as in `authorise`.
-
-    Raises:
-        NotAuthorised: not one of them; nothing is to be sent then.
-    """
-    from dunes.authority.model import Action
-
-    gate = Gate(paths, signer=signer)
-    who = local_subject(paths)
-    try:
-        for device in devices:
-            gate.require(
-                Request(who, Action.ACTUATOR_COMMAND, Resource(device=device, name=command))
-            )
     finally:
         gate.flush()

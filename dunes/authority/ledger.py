@@ -5,6 +5,7 @@ The log is the truth: each change is an entry that this place signed, whose stat
 from the log, and made anew whenever it does not fit the log.
 """
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict
@@ -58,6 +59,18 @@ def load_ledger(paths: Paths) -> Ledger:
         return ledger
 
 
+def last_known(paths: Paths) -> Ledger:
+    """Give the summary as it lies there, for when the log cannot be read.
+
+    What was known last counts until somebody mends the log: a gateway that cannot read its
+    log still has to deliver what it holds, and who was cut off stays so.
+    """
+    try:
+        return _summary(json.loads(summary_path(paths).read_bytes()))
+    except (OSError, ValueError, TypeError, KeyError):
+        return Ledger()
+
+
 def replay(paths: Paths) -> Ledger:
     """Add the whole log up again, whatever the summary says."""
     summary_path(paths).unlink(missing_ok=True)
@@ -109,10 +122,14 @@ def _read_summary(paths: Paths, log: TransparencyLog) -> tuple[Ledger, int] | No
         size = int(body["size"])
         if body["schema"] != SCHEMA or size > log.size or log.root(size).hex() != body["root"]:
             return None
-        tallies = {name: Tally(**tally) for name, tally in body["tallies"].items()}
-        return Ledger(tallies, body["revoked"], int(body["events"])), size
+        return _summary(body), size
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def _summary(body: dict[str, Any]) -> Ledger:
+    tallies = {name: Tally(**tally) for name, tally in body["tallies"].items()}
+    return Ledger(tallies, dict(body["revoked"]), int(body["events"]))
 
 
 def _write_summary(paths: Paths, ledger: Ledger, size: int, root: bytes) -> None:
@@ -124,4 +141,6 @@ def _write_summary(paths: Paths, ledger: Ledger, size: int, root: bytes) -> None
         "tallies": {name: asdict(tally) for name, tally in ledger.tallies.items()},
         "revoked": ledger.revoked,
     }
-    write_atomic(summary_path(paths), json.dumps(body, sort_keys=True).encode("utf-8") + b"\n")
+    data = json.dumps(body, sort_keys=True).encode("utf-8") + b"\n"
+    with contextlib.suppress(OSError):  # whoever may only read adds up again the next time
+        write_atomic(summary_path(paths), data)

@@ -8,12 +8,14 @@ def policies(given: Given) -> Result:
     from dunes.authority.audit import AuditTrail
     from dunes.authority.auditread import read_audit
     from dunes.authority.gate import Gate
+    from dunes.authority.ledger import load_ledger
     from dunes.authority.store import is_logged
 
     paths = given.settings.paths
     gate = Gate(paths)
     version = gate.policies().version
-    cut_off = sorted(name for name, tally in gate.ledger().tallies.items() if tally.quarantined)
+    ledger = load_ledger(paths)
+    cut_off = sorted(name for name, tally in ledger.tallies.items() if tally.quarantined)
     report = read_audit(AuditTrail.at(paths).folder, last=0)
     if not report.intact:
         return Result("fail", f"the record of decisions: {report.wrong[0]}", "sakina log")

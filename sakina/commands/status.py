@@ -27,7 +27,7 @@ def status(
     """
     from dunes.authority.audit import AuditTrail
     from dunes.authority.auditread import read_audit
-    from dunes.authority.gate import Gate
+    from dunes.authority.ledger import load_ledger
     from dunes.authority.ledger import replay as add_up
     from dunes.authority.store import is_logged, read_local
     from dunes.clock import SYSTEM_CLOCK
@@ -38,7 +38,7 @@ def status(
     from sakina.trust import StatusReport, rows_of
 
     paths = find_paths()
-    ledger = add_up(paths) if replay else Gate(paths).ledger()
+    ledger = add_up(paths) if replay else load_ledger(paths)
     store = TrustStore.at(paths)
     document, _ = read_local(paths)
     find = {each.kid: each.verify_key for each in public_documents(paths)}.get
