@@ -233,6 +233,9 @@ def _seal(no: int, prev: str, signer: Signer) -> bytes:
     body = {
         "no": no,
         "sealed": no,
+        "device": "auth-audit",
+        "kind": "seal",
+        "value": signer.kid,
         "seal": {"kid": signer.kid, "sig": base64.b64encode(signature).decode("ascii")},
         "prev": prev,
     }

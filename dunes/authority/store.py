@@ -5,8 +5,12 @@ entered in its transparency log, kept beside as `policies.mu`. A file that was c
 hand still counts (its owner may do so); `is_logged` tells that nobody signed for it.
 """
 
+import contextlib
+import fcntl
 import json
+import os
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 
 FILE = "policies.json"
 RECEIPT = "policies.mu"
+LOCK = "policies.lock"
 MAX_BYTES = 4 * 1024 * 1024
 
 
@@ -110,6 +115,11 @@ def save_policies(paths: Paths, document: Document, why: str, recorder: "Recorde
         StorageError: the disk said no.
     """
     Policies.join(defaults(), document)
+    with _locked(paths):
+        return _save(paths, document, why, recorder)
+
+
+def _save(paths: Paths, document: Document, why: str, recorder: "Recorder") -> int:
     before, _ = read_local(paths)
     if document.version != before.version + 1:
         raise DataError(
@@ -127,6 +137,18 @@ def save_policies(paths: Paths, document: Document, why: str, recorder: "Recorde
     except OSError as e:
         raise StorageError(f"cannot write {policies_path(paths)}: {e.strerror}") from e
     return issued.log_index if issued.log_index is not None else -1
+
+
+@contextlib.contextmanager
+def _locked(paths: Paths) -> Iterator[None]:
+    """Let one process at a time change the policies."""
+    paths.ready(paths.runtime)
+    lock = os.open(paths.runtime / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def encode(document: Document) -> bytes:

@@ -184,7 +184,8 @@ def wallet_add(
     for subject in grants or ():
         if not any(held.subject == subject for held in changes["grants"]):
             screen.warn(f"no policy gives {printable(subject, 80)} anything by name")
-    done = kept.save(add(kept.load(), {k: v for k, v in changes.items() if v}))
+    with kept.locked():
+        done = kept.save(add(kept.load(), {k: v for k, v in changes.items() if v}))
     screen.show(report_of(kept.path, done, done.kid), lines)
     return Exit.OK
 

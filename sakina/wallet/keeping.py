@@ -2,11 +2,13 @@
 
 import base64
 import binascii
+import contextlib
+import fcntl
 import hashlib
 import io
 import os
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -86,6 +88,18 @@ class Keeper:
                 code="foreign-wallet",
             )
         return wallet
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Let one process at a time read, change and write the wallet."""
+        self.paths.ready(self.paths.runtime)
+        path = self.paths.runtime / "wallet.lock"
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
 
     def save(self, wallet: Wallet, *, new: bool = False) -> Wallet:
         """Sign and write the wallet, with the state of the transparency log."""

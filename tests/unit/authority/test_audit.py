@@ -107,6 +107,14 @@ def test_a_line_is_also_a_reading(trail):
     )
 
 
+def test_a_seal_is_also_a_reading(trail, keys):
+    trail.note(said(False))
+    audit.seal(trail.folder, keys[0])
+    [path] = segments(trail.folder)
+    reading = parse_record(json.loads(path.read_bytes().splitlines()[-1]), Defaults(0))
+    assert ("auth-audit", "seal", keys[0].kid) == (reading.device, reading.kind, reading.value)
+
+
 @pytest.mark.parametrize("change", ["cut", "swap", "edit", "drop"])
 def test_whoever_changes_the_file_is_noticed(trail, change):
     for n in range(5):

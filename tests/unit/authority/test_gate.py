@@ -90,6 +90,26 @@ def test_two_changes_of_one_version_do_not_overwrite_each_other(paths, pen):
         save_policies(paths, mine, "second", pen)
 
 
+def test_of_many_changes_at_once_none_is_lost_without_a_word(paths, pen):
+    from concurrent.futures import ThreadPoolExecutor
+
+    def change(n):
+        before, _ = read_local(paths)
+        rules = (*before.rules, Rule(f"n{n}", "deny", devices=(f"d{n}",)))
+        try:
+            save_policies(paths, before.next(rules=rules), "at once", pen)
+        except DataError:
+            return 0
+        return 1
+
+    with ThreadPoolExecutor(6) as pool:
+        done = sum(pool.map(change, range(12)))
+    found, _ = read_local(paths)
+    assert done >= 1
+    assert (done, done) == (found.version, len(found.rules))
+    assert is_logged(paths)
+
+
 def test_a_program_that_runs_on_sees_a_change(paths, pen):
     gate = Gate(paths)
     request = Request(Subject("gateway", "mars-001"), "ground.accept", Resource("iot_data"))
