@@ -92,6 +92,11 @@ def uuid_text(value: bytes) -> str:
     return str(uuid.UUID(bytes=value)).upper()
 
 
+def provisioner_uuid(mesh: bytes, unicast: int) -> bytes:
+    """Name a gateway by its address: the same after a key rotation, and on another machine."""
+    return uuid.uuid5(uuid.UUID(bytes=mesh), f"dunes-gateway/{unicast:04X}").bytes
+
+
 def range_texts(ranges: Iterable[tuple[int, int]], low: str, high: str) -> list[dict[str, str]]:
     """Write ranges; `low` and `high` name their ends."""
     return [{low: address_text(first), high: address_text(last)} for first, last in ranges]

@@ -12,7 +12,7 @@ from typing import Any
 
 from dunes.errors import DataError
 from dunes.gateway.addressrange import choose_range
-from dunes.gateway.cdb import FEATURES, NOT_SUPPORTED
+from dunes.gateway.cdb import FEATURES, NOT_SUPPORTED, provisioner_uuid
 from dunes.gateway.cdbfields import Fields, read_model, read_transmit
 from dunes.gateway.groups import Group, Label
 from dunes.gateway.mark import Ranges, merged
@@ -79,10 +79,31 @@ class Database:
         """
         gone = [(each.unicast, each.unicast + each.elements - 1) for each in self.gone]
         first, last, shared = choose_range(rng, [*self.taken, *gone], self.ranges)
+        return self._state(first, first + 1, last), shared
+
+    def has_provisioner(self, unicast: int) -> bool:
+        """Say whether a gateway of ours with this address is among the provisioners."""
+        return any(
+            other.unicast == unicast and other.uuid == provisioner_uuid(self.uuid, unicast)
+            for other in self.others
+        )
+
+    def go_on(self, unicast: int, low: int, high: int) -> ManagerState:
+        """Give the state of a gateway that is in this mesh already.
+
+        Args:
+            unicast: its address; it is no other provisioner from now on.
+            low: the first address that it gives out.
+            high: the last.
+        """
+        self.others = [other for other in self.others if other.unicast != unicast]
+        self.about.pop(unicast, None)
+        return self._state(unicast, low, high)
+
+    def _state(self, unicast: int, low: int, high: int) -> ManagerState:
         stack = StackState(iv=IvRecord(UNKNOWN), keys=self.keys)
         nodes = tuple(sorted(self.nodes, key=lambda node: node.unicast))
-        state = ManagerState(first, stack, nodes, tuple(self.gone), first + 1, last)
-        return state, shared
+        return ManagerState(unicast, stack, nodes, tuple(self.gone), low, high)
 
 
 def is_cdb(content: object) -> bool:

@@ -13,6 +13,7 @@ from dunes.gateway.groups import Group, Label
 from dunes.gateway.lock import holder_of
 from dunes.gateway.naming import NodeName, element_name, find_address, mesh_table
 from dunes.mesh.managerstate import NodeGone
+from dunes.mesh.replay import ReplayEntry
 from dunes.mesh.sequence import SeqRecord
 from dunes.paths import Paths
 
@@ -188,6 +189,16 @@ class Directory:
         """Give the numbers that may have been sent from an address of ours."""
         with self.buffer.reading() as connection:
             return rows.load_seq(connection, self.network.id, src)
+
+    def all_sent(self) -> dict[int, SeqRecord]:
+        """Give the numbers that may have been sent, by every address that we ever had."""
+        with self.buffer.reading() as connection:
+            return rows.load_all_seq(connection, self.network.id)
+
+    def replay(self) -> tuple[ReplayEntry, ...]:
+        """Give the replay list."""
+        with self.buffer.reading() as connection:
+            return rows.load_replay(connection, self.network.id)
 
     def gone(self) -> list[NodeGone]:
         """Give the addresses that are not given out for a while."""

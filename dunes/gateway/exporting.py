@@ -6,13 +6,12 @@ provisioner beside us (`cdb`), and the whole state for the same gateway on anoth
 """
 
 import json
-import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dunes.crypto import keyio
 from dunes.errors import UsageError
-from dunes.gateway.cdb import Provisioner, write_cdb
+from dunes.gateway.cdb import Provisioner, provisioner_uuid, write_cdb
 from dunes.gateway.store import MeshStore
 from dunes.gateway.wholestate import About, WholeMesh, encode_whole
 
@@ -133,7 +132,9 @@ def export_mesh(store: MeshStore, gateway: str, wish: Wish) -> tuple[ExportRepor
     if wish.format == "state":
         content = encode_whole(whole)
     else:
-        own = Provisioner(gateway, _provisioner_uuid(store), store.own_device_key())
+        own = Provisioner(
+            gateway, provisioner_uuid(store.uuid, store.network.unicast), store.own_device_key()
+        )
         members = write_cdb(whole, own, device_keys=wish.device_keys)
         content = json.dumps(members, indent=2, ensure_ascii=False).encode() + b"\n"
     path = wish.output or Path(f"{store.mesh_id}.{wish.format}.json")
@@ -183,9 +184,3 @@ def _export_notes(store: MeshStore, wish: Wish) -> list[str]:
     if store.written_by is not None and not wish.move:
         notes.append(f"{store.written_by} goes on using the mesh")
     return notes
-
-
-def _provisioner_uuid(store: MeshStore) -> bytes:
-    """Name us by our address: the same after a key rotation, and on another machine."""
-    name = f"dunes-gateway/{store.network.unicast:04X}"
-    return uuid.uuid5(uuid.UUID(bytes=store.uuid), name).bytes

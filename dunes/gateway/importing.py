@@ -8,7 +8,7 @@ import json
 import os
 import re
 import stat
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random, SystemRandom
 
@@ -16,20 +16,18 @@ from dunes.clock import SYSTEM_CLOCK, Clock
 from dunes.crypto.identity import Identity, public_documents
 from dunes.errors import DataError, NotFound, StorageError, UsageError
 from dunes.gateway.cdbread import Database, is_cdb, read_cdb
-from dunes.gateway.directory import mark_path
-from dunes.gateway.mark import Mark, merged, read_mark
+from dunes.gateway.localmesh import LocalMesh
 from dunes.gateway.opening import Beside, MeshExists
-from dunes.gateway.recovery import judge
 from dunes.gateway.store import MeshStore
 from dunes.gateway.wholestate import WholeMesh, is_whole, read_whole
 from dunes.mesh.ivindex import UNKNOWN
 from dunes.mesh.managerstate import ManagerState
-from dunes.mesh.sequence import SeqRecord
 from dunes.model import NAME, check_name
 from dunes.settings import Settings
 from dunes.text import printable
 from dunes.uplink.target import gateway_name
 
+SHOWN_MAX = 5
 FILE_MAX_BYTES = 64 * 1024 * 1024
 """A node of a Configuration Database takes some 3 kB; not all of 32,767 are likely."""
 
@@ -168,27 +166,29 @@ def plan_import(
         NotFound: no address is left in the mesh.
         UsageError: no name can be made of the mesh's.
     """
-    notes: list[str] = []
-    without_key: list[str] = []
+    dice = rng or SystemRandom()
     if isinstance(given, WholeMesh):
         name, kind = mesh_id or given.mesh_id, "state"
-        state = given.for_import(clock.unix_us(), rng or SystemRandom())
-        beside = Beside(given.groups, given.labels, given.about, given.others)
-        notes += _one_gateway(given, settings, state)
     else:
         name, kind = mesh_id or settings["mesh.id"] or fold_name(given.name), "cdb"
-        state, shared = given.join(rng or SystemRandom())
-        beside = Beside(given.groups, given.labels, given.about, given.others)
-        without_key = given.without_key
-        notes += _cdb_notes(given, shared=shared)
     check_name(name, "mesh")
-    known = _known(settings, name, state.unicast)
-    if known is not None and not force:
+    here = LocalMesh.look(settings, name)
+    if here is not None and not force:
         raise MeshExists(
             f"there is a mesh {name} here already", hint="--force replaces it, or --mesh-id NAME"
         )
-    if known is not None and known.mesh == given.uuid:
-        state = _behind(state, known, notes)
+    same = here if here is not None and here.network.uuid == given.uuid else None
+    without_key: list[str] = []
+    if isinstance(given, WholeMesh):
+        state = given.for_import(clock.unix_us(), dice)
+        notes = _one_gateway(given, settings, state)
+    else:
+        state, notes = _join(given, same, dice)
+        without_key = given.without_key
+    beside = Beside(given.groups, given.labels, given.about, given.others)
+    if same is not None:
+        state = same.behind(state, dice)
+        notes += _forgotten(same, state)
     if settings["mesh.id"] not in {"", name}:
         notes.append(
             f"this gateway's mesh is {settings['mesh.id']}; to work with this one: "
@@ -210,7 +210,7 @@ def plan_import(
         f"{state.low:#06x}-{state.high:#06x}",
         state.stack.seq.limit,
         None if iv == UNKNOWN else iv,
-        replaced=known is not None,
+        replaced=here is not None,
         dry_run=False,
         notes=notes,
     )
@@ -270,69 +270,35 @@ def _one_gateway(given: WholeMesh, settings: Settings, state: ManagerState) -> l
     ]
 
 
-def _cdb_notes(given: Database, *, shared: bool) -> list[str]:
-    notes = ["the IV index will be taken from the first beacon that a proxy sends"]
+def _forgotten(here: LocalMesh, state: ManagerState) -> list[str]:
+    """Warn of nodes that only this gateway knows."""
+    kept = {node.unicast for node in state.nodes}
+    lost = [name for unicast, name in here.nodes.items() if unicast not in kept]
+    if not lost:
+        return []
+    shown = ", ".join(lost[:SHOWN_MAX]) + (", …" if len(lost) > SHOWN_MAX else "")
+    return [f"not in the file, and no longer known here: {printable(shown, 400)}"]
+
+
+def _join(given: Database, here: LocalMesh | None, rng: Random) -> tuple[ManagerState, list[str]]:
+    """Take the part of a mesh that is ours: the one we had, else one that is nobody's."""
+    notes: list[str] = []
+    if here is not None and here.sure and given.has_provisioner(here.network.unicast):
+        ours = here.network
+        state = given.go_on(ours.unicast, ours.low, ours.high)
+    else:
+        state, shared = given.join(rng)
+        if shared:
+            notes.append(
+                "other provisioners have all addresses among themselves: ours are from one of "
+                "their ranges, so let only one of you add nodes"
+            )
+    if here is None:
+        notes.insert(0, "the IV index will be taken from the first beacon that a proxy sends")
     notes += [f"{text} ({count})" for text, count in sorted(given.notes.items()) if count]
     if given.without_key:
         notes.append(
             f"{len(given.without_key)} nodes came without a device key: they can be heard and "
             "commanded by address, not configured"
         )
-    if shared:
-        notes.append(
-            "other provisioners have all addresses among themselves: ours are from one of their "
-            "ranges, so let only one of you add nodes"
-        )
-    return notes
-
-
-def _known(settings: Settings, name: str, unicast: int) -> Mark | None:
-    """Say how far a mesh of that name is here, by its database and by its mark.
-
-    Args:
-        settings: as loaded.
-        name: of the mesh.
-        unicast: the address whose sequence numbers count.
-    """
-    try:
-        with MeshStore.open(settings, name, write=False) as store:
-            network, views, gone = store.network, store.views(), store.gone()
-            seq = store.sent_from(unicast)
-    except NotFound:
-        return None
-    ranges = [(view.unicast, view.unicast + view.elements - 1) for view in views]
-    ranges += [(each.unicast, each.unicast + each.elements - 1) for each in gone]
-    stored = Mark(
-        network.uuid,
-        network.generation,
-        network.keys_generation,
-        unicast,
-        seq.iv_index,
-        seq.limit,
-        network.iv_index,
-        bool(network.iv_updating),
-        merged(ranges),
-    )
-    mark = read_mark(mark_path(settings.paths, name))
-    if mark is None or mark.mesh != stored.mesh or mark.generation <= stored.generation:
-        return stored
-    if mark.unicast != unicast:
-        return replace(mark, unicast=unicast, iv_index=seq.iv_index, limit=seq.limit)
-    return mark
-
-
-def _behind(state: ManagerState, known: Mark, notes: list[str]) -> ManagerState:
-    """Let a state that is imported over the same mesh go on behind what was used here."""
-    found = judge(
-        state, known.mesh, -1, known.keys_generation, replace(known, generation=0), SystemRandom()
-    )
-    stack = state.stack
-    seq = found.seq or stack.seq
-    if found.seq is not None:
-        notes.append("this gateway has used higher sequence numbers than the file knows of")
-    iv = found.iv or stack.iv
-    return replace(
-        state,
-        stack=replace(stack, seq=SeqRecord(seq.iv_index, seq.limit), iv=iv),
-        gone=(*state.gone, *found.gone),
-    )
+    return state, notes

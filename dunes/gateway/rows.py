@@ -109,9 +109,9 @@ def load_state(connection: Connection, network: Network, scribe: Scribe) -> Mana
         network.unicast,
         StackState(
             load_seq(connection, network.id, network.unicast),
-            _iv_of(network, scribe.now_us),
+            iv_of(network, scribe.now_us),
             _load_keys(connection, scribe),
-            _load_replay(connection, network.id),
+            load_replay(connection, network.id),
         ),
         tuple(load_nodes(connection, scribe)),
         tuple(load_gone(connection, network.id)),
@@ -120,7 +120,7 @@ def load_state(connection: Connection, network: Network, scribe: Scribe) -> Mana
     )
 
 
-def _iv_of(network: Network, now_us: int) -> IvRecord:
+def iv_of(network: Network, now_us: int) -> IvRecord:
     """Give the IV index with its ages as of now; a clock that went back adds nothing."""
     passed_s = max(0, now_us - network.iv_written_us) / US_PER_S
     recovered = network.iv_recovered_age_s
@@ -139,6 +139,13 @@ def load_seq(connection: Connection, network_id: int, src: int) -> SeqRecord:
         select(seq.iv_index, seq.seq_limit).where(seq.network_id == network_id, seq.src == src)
     ).first()
     return SeqRecord() if row is None else SeqRecord(*row)
+
+
+def load_all_seq(connection: Connection, network_id: int) -> dict[int, SeqRecord]:
+    """Give the numbers that may have been sent, by every address that we ever had."""
+    seq = tables.seq.c
+    query = select(seq.src, seq.iv_index, seq.seq_limit).where(seq.network_id == network_id)
+    return {src: SeqRecord(*record) for src, *record in connection.execute(query)}
 
 
 def _load_keys(connection: Connection, scribe: Scribe) -> KeysRecord:
@@ -162,7 +169,8 @@ def _load_keys(connection: Connection, scribe: Scribe) -> KeysRecord:
     return KeysRecord(tuple(nets), tuple(apps))
 
 
-def _load_replay(connection: Connection, network_id: int) -> tuple[ReplayEntry, ...]:
+def load_replay(connection: Connection, network_id: int) -> tuple[ReplayEntry, ...]:
+    """Read the replay list, in order of its sources."""
     replay = tables.replay.c
     query = (
         select(replay.src, replay.iv_index, replay.seq)

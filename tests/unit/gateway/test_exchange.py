@@ -20,6 +20,7 @@ from dunes.gateway.recovery import SEQ_MARGIN
 from dunes.gateway.store import MeshMoved, MeshStore
 from dunes.mesh.ivindex import UNKNOWN, IvRecord
 from dunes.mesh.managerstate import KnownNode, NodeGone
+from dunes.mesh.replay import ReplayEntry
 from dunes.mesh.sequence import SeqRecord
 from dunes.mesh.state import Store
 from dunes.settings import load
@@ -164,6 +165,7 @@ def test_the_same_gateway_never_goes_back_by_an_import(old):
         )
         assert NodeGone(8, 4, 7) in state.gone
         assert [] == store.notes
+    assert "not in the file, and no longer known here: node-0008" in report.notes
 
 
 def test_not_even_when_the_database_is_an_old_copy_too(old, tmp_path):
@@ -293,6 +295,46 @@ def test_an_export_of_ours_is_joined_by_another_gateway(old, new):
         assert [1] == [other.unicast for other in ours.others()[1]]
     _, again, _ = old.out(format="cdb", force=True)
     assert json.loads(file.read_bytes())["nodes"] == json.loads(again)["nodes"]
+
+
+def test_what_an_app_added_meanwhile_comes_back_and_we_stay_who_we_are(old):
+    """Export, let an app add a node and a group, import again: the usual way to work together."""
+    with old.open() as store:
+        store.apply(Store(1, (SeqRecord(6, 5000), ReplayEntry(2, 6, 77)), before_sending=False))
+        before = store.load()
+    _, content, file = old.out(format="cdb")
+    table = json.loads(content)
+    phone = json.loads(APP.read_text())
+    table["provisioners"] += phone["provisioners"]
+    table["nodes"].append(phone["nodes"][2] | {"unicastAddress": "0100", "name": "valve-9"})
+    table["groups"].append({"name": "Valves", "address": "C005", "parentAddress": "0000"})
+    file.write_text(json.dumps(table))
+    report = old.take(file, force=True)
+    assert ("0x0001", 5000, 6, 3, []) == (
+        report.unicast,
+        report.seq,
+        report.iv_index,
+        report.nodes,
+        report.other_provisioners,
+    )
+    with old.open() as store:
+        after = store.load()
+        assert (before.unicast, before.low, before.high) == (after.unicast, after.low, after.high)
+        assert (before.stack.seq, before.stack.replay) == (after.stack.seq, after.stack.replay)
+        assert before.stack.iv.index == after.stack.iv.index
+        assert before.stack.keys == after.stack.keys
+        assert ["hab-1", "node-0005", "valve-9"] == [node.name for node in after.nodes]
+        assert {0xC005: "Valves"} == store.groups()
+        assert [] == store.notes
+
+
+def test_who_does_not_know_what_was_sent_takes_another_address(old):
+    _, _, file = old.out(format="cdb")
+    with old.open(write=False) as store:
+        store.mark_path.unlink()
+    report = old.take(file, force=True)
+    assert "0x0001" != report.unicast
+    assert ["gw-1"] == report.other_provisioners
 
 
 @pytest.mark.parametrize("format_", ["cdb", "state"])
