@@ -19,6 +19,8 @@ class Action(StrEnum):
     """A node that can move or switch something is told to."""
     MESH_CONFIGURE = "mesh.configure"
     """A node is let into the mesh, configured or put out."""
+    NODE_FLASH = "node.flash"
+    """A node is given other firmware."""
     TELEMETRY_REPORT = "telemetry.report"
     """A device reports readings into a table."""
     TABLE_READ = "table.read"

@@ -153,12 +153,21 @@ async def flash(
     parallel: int,
 ) -> "list[NodeRow]":
     """Reach the nodes by their ways, and flash them."""
+    from dunes.authority.model import Action
     from dunes.firmware import reach
     from dunes.firmware.byhand import by_hand
     from dunes.firmware.links import need_smpclient
     from dunes.firmware.target import Way
+    from dunes.gateway.permission import permit
 
-    rows = [by_hand(flasher, t) for t in targets if t.way in {Way.UF2, Way.PROBE}]
+    label = flasher.variants[0].manifest.label
+    flasher.permit = lambda node: permit(settings, Action.NODE_FLASH, node, label)
+    rows = []
+    for target in targets:
+        if target.way in {Way.UF2, Way.PROBE}:
+            if not flasher.dry_run:
+                await flasher.permit(target.text)
+            rows.append(by_hand(flasher, target))
     lines_ = [reach.wired(t, site) for t in targets if t.way in {Way.SERIAL, Way.UDP}]
     rows += await flasher.flash_all(lines_, parallel)
     by_name = [target for target in targets if target.way is Way.BLE]

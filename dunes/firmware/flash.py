@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from dunes.ble.errors import ServiceMissing
-from dunes.errors import DunesError, UsageError
+from dunes.errors import Denied, DunesError, UsageError
 from dunes.firmware.catalogue import Firmware
 from dunes.firmware.errors import BadImage, NodeSilent, Reason, Refused, Reverted
 from dunes.firmware.image import parse_image
@@ -27,6 +27,10 @@ Tell = Callable[[str, Stage, int, int], None]
 """Told a node, its stage, and the bytes that are there and in all."""
 
 
+async def everybody(_node: str) -> None:
+    """Let whoever asks flash whatever node: where nobody else is to be asked."""
+
+
 @dataclass(slots=True)
 class Flasher:
     """One firmware for many nodes.
@@ -39,6 +43,7 @@ class Flasher:
         keep: confirm what runs well.
         timeout_s: for one node.
         tell: told how far each is.
+        permit: asked for each node that is to be changed; raises for a no.
     """
 
     shelf: Shelf
@@ -48,6 +53,7 @@ class Flasher:
     keep: bool
     timeout_s: float
     tell: Tell = lambda _node, _stage, _done, _total: None
+    permit: Callable[[str], Awaitable[None]] = everybody
 
     def check_variants(self) -> None:
         """Judge all variants by themselves, before any node is asked.
@@ -88,7 +94,7 @@ class Flasher:
             await work.run()
         except ServiceMissing as e:
             work.ends("failed" if node.named else "no-smp", e)
-        except (Refused, BadImage) as e:
+        except (Denied, BadImage) as e:
             work.ends("refused", e)
         except Reverted as e:
             work.ends("reverted", e)
@@ -171,6 +177,7 @@ class _Work:
         if self.flasher.dry_run:
             self.row = replace(self.row, result="would-update")
             return
+        await self.flasher.permit(smp.name)
         image = parse_image(self.flasher.shelf.image(firmware))
         total = len(image.data)
         update = Update(

@@ -111,6 +111,20 @@ def test_a_downgrade_is_refused_unless_it_is_forced(stocked, board):
     assert "warning: --force downgrade" in stderr
 
 
+def test_a_policy_can_forbid_to_flash_a_node_and_the_answer_is_on_record(stocked, board):
+    device = udp(board())
+    rule = ("--action", "node.flash", "--device", device, "--reason", "it is in use")
+    assert 0 == stocked("sakina", "restrict", *rule).returncode
+    argv = ("--firmware", "ble-mesh-v1.2", "--device", device)
+    assert "would-update" == only(flash(stocked, *argv, "--dry-run")[1])["result"]
+    exit_, report, _ = flash(stocked, *argv)
+    assert (77, "refused") == (exit_, only(report)["result"])
+    assert ("not-authorised", 0) == (only(report)["code"], only(report)["sent_bytes"])
+    assert "it is in use" in only(report)["message"]
+    record = stocked("sakina", "log", "--json")
+    assert "node.flash" in record.stdout
+
+
 def test_another_board_is_refused_unless_it_is_forced(stocked, board):
     where = board(name="nrf5340dk")
     argv = ("--firmware", "ble-mesh-v1.2", "--device", udp(where))
