@@ -16,18 +16,17 @@ from dataclasses import dataclass, field
 from dunes.ble.errors import NoRadio, RadioLost
 from dunes.ble.radio import Advertisement, Service
 from dunes.errors import DunesError, PeerError
-from dunes.gateway.dialogue import Ask, ProvisioningRefused, nobody
+from dunes.gateway.dialogue import ProvisioningRefused
 from dunes.gateway.linkwork import over
 from dunes.gateway.names import choose_name
 from dunes.gateway.outcome import Commissioned, Outcome, Stage, Told
 from dunes.gateway.proxies import NoProxy, Proxies
 from dunes.gateway.runner import Runner
 from dunes.gateway.waiting import NoAnswer, NotConfigured
+from dunes.gateway.wish import Wish
 from dunes.mesh.beacon import Identification, read_proxy_service_data
 from dunes.mesh.managerstate import KnownNode, Progress
 from dunes.mesh.models.config_node import CompositionGet, ProxySet, RelaySet
-from dunes.mesh.procedure import Plan
-from dunes.mesh.provisioning.oob import Oob
 from dunes.mesh.provisionings import Invitation
 from dunes.mesh.wire import Message
 
@@ -48,36 +47,6 @@ FAR_ROUNDS = 3
 
 FEATURES: Mapping[type[Message], str] = {RelaySet: "relay", ProxySet: "be a proxy"}
 """Features whose want is worth a word; that few nodes can be a friend is not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What is asked for.
-
-    Attributes:
-        nodes: how many the mesh shall have.
-        plan_of: what a node shall become.
-        oob_of: how a device, by UUID, and an operator can meet.
-        ask: given what is to be typed in or shown.
-        anew: addresses of nodes that were configured to another plan.
-        begin: told a node and the plan that it is brought to now; says whether the steps that
-            it has done belong to another plan.
-        on_configured: told a node that follows its plan now.
-        quiet_s: with nothing new heard for so long, there is nothing more.
-        attention_s: how long a device shall show itself.
-        parallel: nodes at once; 0: as many as the radio has links.
-    """
-
-    nodes: int
-    plan_of: Callable[[KnownNode], Plan]
-    oob_of: Callable[[bytes], Oob] = lambda _uuid: Oob()
-    ask: Ask = nobody
-    anew: frozenset[int] = frozenset()
-    begin: Callable[[KnownNode, Plan], bool] = lambda _node, _plan: False
-    on_configured: Callable[[KnownNode], None] = lambda _node: None
-    quiet_s: float = 10.0
-    attention_s: int = 0
-    parallel: int = 0
 
 
 @dataclass(slots=True)
@@ -102,6 +71,7 @@ class Commissioner:
     _not_before_s: dict[bytes, float] = field(default_factory=dict)
     _news_s: float = 0.0
     _changed: int = 0
+    _called: dict[bytes, str] = field(default_factory=dict)
     _begun: set[int] = field(default_factory=set)
     _brought: set[int] = field(default_factory=set)
 
@@ -272,7 +242,8 @@ class Commissioner:
         return True
 
     async def _provision(self, heard: Advertisement, uuid: bytes) -> KnownNode:
-        self._tell(uuid, heard.name or "", 0, Stage.FOUND, heard.address)
+        self._called[uuid] = choose_name(heard.name, 0, ()) if heard.name else ""
+        self._tell(uuid, self._called[uuid], 0, Stage.FOUND, heard.address)
         invitation = Invitation(uuid, self.wish.oob_of(uuid), self.wish.attention_s)
         async with self.runner.link(
             heard.address, Service.PROVISIONING, timeout_s=CONNECT_S
@@ -379,6 +350,7 @@ class Commissioner:
         self._not_before_s[uuid] = loop.time() + AGAIN_S * self._tries[uuid]
         node = next((each for each in self._nodes() if each.uuid == uuid), None)
         name, unicast = ("", 0) if node is None else (node.name, node.unicast)
+        name = name or self._called.get(uuid, "")
         if self._tries[uuid] >= TRIES:
             self._fail(uuid, name, unicast, error.message)
         else:
@@ -390,6 +362,7 @@ class Commissioner:
         self._fail(uuid, "", 0, error.message)
 
     def _fail(self, uuid: bytes, name: str, unicast: int, reason: str) -> None:
+        name = name or self._called.get(uuid, "")
         self.outcomes[uuid] = Outcome(uuid.hex(), name, unicast, reason)
         self._tell(uuid, name, unicast, Stage.FAILED, reason)
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from dunes.clock import SYSTEM_CLOCK
 from dunes.errors import NotFound
-from dunes.gateway.commission import Commissioner, Wish
+from dunes.gateway.commission import Commissioner
 from dunes.gateway.design import Design
 from dunes.gateway.dialogue import Ask, nobody
 from dunes.gateway.naming import mesh_table
@@ -18,6 +18,7 @@ from dunes.gateway.owner import Gateway, choose_mesh, open_gateway
 from dunes.gateway.planfile import PlanFile
 from dunes.gateway.profile import Power, Profile
 from dunes.gateway.store import MeshStore
+from dunes.gateway.wish import Wish
 from dunes.mesh.managerstate import KnownNode, Progress
 from dunes.mesh.procedure import Plan
 from dunes.mesh.provisioning.oob import Oob
@@ -314,7 +315,8 @@ def _to_change(
     found = {}
     for unicast, settings in kept.items():
         node = gateway.manager.nodes.get(unicast)
-        if node is None or node.progress is not Progress.CONFIGURED:
+        ours = PLANNED in settings or UNDERWAY in settings
+        if node is None or node.progress is not Progress.CONFIGURED or not ours:
             continue
         if differs(settings, settings_of(design.plan_of(node), node)):
             found[unicast] = dict(settings)

@@ -152,6 +152,32 @@ def test_killed_in_the_middle_a_rerun_finishes_and_no_node_has_two_addresses(sit
     assert {"configured"} == {node["state"] for node in nodes}
 
 
+def test_who_lies_or_is_dead_is_named_who_lost_its_answer_is_found_again_and_the_rest_goes_on(
+    site,
+):
+    faults = {
+        "hab-sensor-001": "wrong-confirmation",
+        "hab-sensor-002": "lose-complete",
+        "hab-sensor-003": "dead",
+        "hab-sensor-004": "reset-provisioning",
+    }
+    for name, kind in faults.items():
+        assert 0 == site("dunes", "sim", "fault", name, kind).returncode
+    init = ["dunes", "mesh-init", "--nodes", str(NODES), "--range", "1000m", "--json"]
+    done = site(*init, "--quiet-after", "6s")
+    report = report_of(done)
+    assert (1, NODES - 2) == (done.returncode, report["configured"])
+    (liar,) = report["failed"]
+    assert "hab-sensor-001" == liar["name"]
+    assert "confirmation is wrong" in liar["reason"]
+    for name in faults:
+        site("dunes", "sim", "fault", name, "--clear")
+    again = site(*init)
+    assert (0, NODES) == (again.returncode, report_of(again)["configured"])
+    nodes = report_of(site("dunes", "mesh-status", "--json"))["nodes"]
+    assert NODES == len({node["uuid"] for node in nodes})
+
+
 def test_keys_are_refreshed_while_somebody_listens_and_telemetry_goes_on(site, start, home):
     init = ["dunes", "mesh-init", "--nodes", str(NODES), "--range", "1000m", "--period", "1s"]
     assert 0 == site(*init).returncode

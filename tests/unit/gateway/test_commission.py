@@ -8,10 +8,11 @@ from meshsite import FakeRadio, Site, until
 from test_runner import Memory, in_loop, plan_of
 
 from dunes.ble.errors import RadioLost
-from dunes.gateway.commission import Commissioner, Wish
+from dunes.gateway.commission import Commissioner
 from dunes.gateway.outcome import Stage
 from dunes.gateway.proxies import Proxies
 from dunes.gateway.runner import Runner
+from dunes.gateway.wish import Wish
 from dunes.mesh.manager import Manager
 from dunes.mesh.managerstate import ManagerState, Progress
 from dunes.mesh.models.generic import OnOffGet
@@ -112,7 +113,7 @@ def test_no_more_are_taken_than_asked_for_and_more_can_be_asked_for_later():
     in_loop(body)
 
 
-@pytest.mark.parametrize("after", [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 16, 21, 28, 33])
+@pytest.mark.parametrize("after", [0, 1, 2, 3, 4, 5, 6, 7, 9, 13, 21, 33])
 def test_killed_at_any_moment_a_rerun_finishes_and_nobody_is_provisioned_twice(after):
     async def body():
         place = Place(3)
