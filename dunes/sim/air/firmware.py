@@ -41,7 +41,6 @@ def fit_firmware(fleet: Fleet, folder: Path) -> dict[str, SmpServer]:
     """
     key, factory = bootloader_key(folder), factory_image(folder)
     keeper = BoardKeeper(folder / FLASH)
-    keeper.load()
     servers = {}
     for name, node in fleet.nodes.items():
         board = Board(SIMULATED_BOARD, key, factory)
