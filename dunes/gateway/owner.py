@@ -87,13 +87,14 @@ def choose_mesh(settings: Settings, site: Site | None, wanted: str | None) -> st
         return DEFAULT_MESH if site is None else f"{site.name}-ble-001"
 
 
-def open_or_create(settings: Settings, mesh_id: str, *, holder: str) -> tuple[MeshStore, bool]:
-    """Open a mesh for writing, making it if it is not there; says whether it was made."""
+def _known(settings: Settings, mesh_id: str, *, holder: str, create: bool) -> MeshStore | None:
+    """Open a mesh for writing; None where it has to be made first."""
     try:
-        return MeshStore.open(settings, mesh_id, holder=holder), False
+        return MeshStore.open(settings, mesh_id, holder=holder)
     except NotFound:
-        state = ManagerState.new(SystemRandom())
-        return MeshStore.create(settings, mesh_id, state, holder=holder), True
+        if not create:
+            raise
+        return None
 
 
 @asynccontextmanager
@@ -122,15 +123,17 @@ async def open_gateway(
     """
     site = running_site(settings.paths)
     async with AsyncExitStack() as stack:
-        if create:
-            store, _ = open_or_create(settings, mesh_id, holder=holder)
-        else:
-            store = MeshStore.open(settings, mesh_id, holder=holder)
-        stack.enter_context(store)
-        for said in store.notes:
-            note(said)
+        store = _known(settings, mesh_id, holder=holder, create=create)
+        if store is not None:
+            stack.enter_context(store)
         radio = await open_radio(ble, settings=settings, site=site)
         stack.push_async_callback(radio.close)
+        if store is None:  # made only where there is a radio for it
+            state = ManagerState.new(SystemRandom())
+            store = MeshStore.create(settings, mesh_id, state, holder=holder)
+            stack.enter_context(store)
+        for said in store.notes:
+            note(said)
         loop = asyncio.get_running_loop()
         manager = Manager.start(store.load(), SystemRandom(), now_s=loop.time())
         readings = Readings(_node_of(manager), SYSTEM_CLOCK.unix_us, simulated=radio.simulated)

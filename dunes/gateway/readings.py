@@ -18,6 +18,8 @@ from dunes.model import Priority, Reading
 
 REPORTS_MAX = 8192
 """Reports that are remembered, as an alert is repeated until it is acknowledged."""
+KINDS_MAX = 65_536
+"""Kinds of all nodes whose element is remembered; nobody honest has so many."""
 SKEW_MAX_S = 86_400
 """A node's clock that is further off is not believed."""
 
@@ -104,6 +106,8 @@ class Readings:
         unicast, name = node
         element = src - unicast
         first = self._first.get((unicast, kind), element)
+        if len(self._first) >= KINDS_MAX:
+            self._first.clear()
         self._first[unicast, kind] = min(first, element)
         return name if element <= first else f"{name}.{element}"
 

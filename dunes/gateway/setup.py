@@ -19,6 +19,7 @@ from dunes.gateway.planfile import PlanFile
 from dunes.gateway.profile import Power, Profile
 from dunes.gateway.store import MeshStore
 from dunes.gateway.wish import Wish
+from dunes.mesh.ivindex import UNKNOWN
 from dunes.mesh.managerstate import KnownNode, Progress
 from dunes.mesh.procedure import Plan
 from dunes.mesh.provisioning.oob import Oob
@@ -214,8 +215,6 @@ async def set_up(
     mesh_id = choose_mesh(settings, running_site(settings.paths), request.mesh_id)
     for text in design_of(request, NO_KEY).warnings():
         warn(text)
-    if not settings["mesh.id"]:
-        write_profile(settings, {"mesh.id": mesh_id})
     began_s = SYSTEM_CLOCK.monotonic_s()
     async with open_gateway(
         settings,
@@ -226,6 +225,11 @@ async def set_up(
         note=note,
         warn=warn,
     ) as gateway:
+        if gateway.manager.stack.iv.index == UNKNOWN:  # imported: a proxy has to tell it
+            async with gateway.proxies.kept():
+                await gateway.proxies.ready(request.timeout_s)
+        if not settings["mesh.id"]:
+            write_profile(settings, {"mesh.id": mesh_id})
         for name, address in request.profile.groups.items():
             if gateway.store.groups().get(address) != name:
                 gateway.store.set_group(address, name)
