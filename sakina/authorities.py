@@ -29,15 +29,24 @@ def load_authorities(paths: Paths, now_us: int) -> tuple[Authorities, str]:
             witnesses.add(own)
     ledger = Gate(paths).ledger()
     out = {name for name, tally in ledger.tallies.items() if tally.quarantined}
-    for entry in TrustStore.at(paths):
-        if not entry.believed(now_us) or out & {entry.kid, entry.document.name}:
-            continue
-        keys[entry.kid] = entry.key
-        if Role.OPERATOR in entry.roles:
-            issuers.add(entry.kid)
-        if entry.roles & {Role.GATEWAY, Role.GROUND_STATION, Role.OPERATOR}:
-            witnesses.add(entry.kid)
-    return Authorities(keys.get, issuers, witnesses, ledger.revoked), own
+    store = TrustStore.at(paths)
+    for entry in store.peers():
+        if entry.believed(now_us) and not out & {entry.kid, entry.document.name}:
+            keys[entry.kid] = entry.key
+            if Role.OPERATOR in entry.roles:
+                issuers.add(entry.kid)
+            if entry.roles & {Role.GATEWAY, Role.GROUND_STATION, Role.OPERATOR}:
+                witnesses.add(entry.kid)
+
+    def find(kid: str) -> VerifyKey | None:
+        """Look for a device's key when it is asked for: there may be many."""
+        if kid not in keys and store.has(kid):
+            entry = store.get(kid)
+            if entry.believed(now_us) and not out & {entry.kid, entry.document.name}:
+                return entry.key
+        return keys.get(kid)
+
+    return Authorities(find, issuers, witnesses, ledger.revoked), own
 
 
 def own_kid(paths: Paths) -> str:

@@ -86,7 +86,7 @@ def load_keyring(settings: "Settings", files: list[Path]) -> Keyring:
     keyring, now_us = Keyring(), SYSTEM_CLOCK.unix_us()
     for document in public_documents(settings.paths):
         keyring.add(document.verify_key, "this gateway")
-    for entry in TrustStore.at(settings.paths):
+    for entry in TrustStore.at(settings.paths).peers():
         signs = bool(entry.roles & {Role.GATEWAY, Role.OPERATOR})
         cosigns = Role.GROUND_STATION in entry.roles
         if entry.believed(now_us) and (signs or cosigns):

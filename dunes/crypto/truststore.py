@@ -27,6 +27,9 @@ from dunes.paths import Paths
 FOLDER = "trusted"
 NAMES = "names"
 """Beside the entries: a small file per device, with the kid of the key it was given last."""
+PEERS = "peers"
+"""Beside the entries: an empty file per key that is more than a device's. A gateway has few
+of those among ten thousand devices, and asks for them all the time."""
 SCHEMA = "dunes.trusted-key/1"
 
 
@@ -188,18 +191,43 @@ class TrustStore:
         folder = self.folder / NAMES
         return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
+    def peers(self) -> Iterator[TrustedKey]:
+        """Go through the entries that are more than a device's, in order of kid."""
+        try:
+            self._index()
+            kids = sorted(path.name for path in (self.folder / PEERS).iterdir())
+        except FileNotFoundError:
+            return  # nothing was trusted yet
+        except OSError:  # a store that may only be read, from before the index
+            yield from (entry for entry in self if entry.roles - {Role.DEVICE})
+            return
+        for kid in kids:
+            if self.has(kid):
+                yield self.get(kid)
+
+    def _of_roles(self, wanted: frozenset[Role]) -> Iterator[TrustedKey]:
+        """Go through what can have one of the roles."""
+        return iter(self) if Role.DEVICE in wanted else self.peers()
+
     def _index(self) -> None:
-        """Make the index by name of a store from before there was one."""
-        if self.folder.is_dir() and not (self.folder / NAMES).is_dir():
+        """Make the indexes of a store from before there were any."""
+        folders = [self.folder / NAMES, self.folder / PEERS]
+        if self.folder.is_dir() and not all(folder.is_dir() for folder in folders):
             entries = sorted(self, key=lambda entry: entry.added_us)
-            (self.folder / NAMES).mkdir(mode=0o700, exist_ok=True)
+            for folder in folders:
+                folder.mkdir(mode=0o700, exist_ok=True)
             for entry in entries:
+                self._mark(entry)
                 self._name(entry)
+
+    def _mark(self, entry: TrustedKey) -> None:
+        """Note that a key is more than a device's; before its entry, so that none is missed."""
+        if entry.roles - {Role.DEVICE} and is_kid(entry.kid):
+            (self.folder / PEERS / entry.kid).touch(mode=0o600)
 
     def _name(self, entry: TrustedKey) -> None:
         name = entry.document.name
         if Role.DEVICE in entry.roles and NAME.fullmatch(name):
-            (self.folder / NAMES).mkdir(mode=0o700, exist_ok=True)
             keyio.write_over(self.folder / NAMES / name, entry.kid.encode("ascii"))
 
     def __iter__(self) -> Iterator[TrustedKey]:
@@ -213,7 +241,7 @@ class TrustStore:
         wanted = frozenset(roles or Role)
         return {
             entry.kid: entry.key
-            for entry in self
+            for entry in self._of_roles(wanted)
             if entry.roles & wanted and entry.believed(now_us)
         }
 
@@ -222,7 +250,7 @@ class TrustStore:
         wanted = frozenset(roles or Role)
         return {
             entry.kid: entry.recipient
-            for entry in self
+            for entry in self._of_roles(wanted)
             if entry.roles & wanted
             and entry.believed(now_us)
             and entry.document.status == "active"
@@ -250,6 +278,7 @@ class TrustStore:
         }
         text = json.dumps(body, ensure_ascii=False, indent=1) + "\n"
         self._index()
+        self._mark(entry)
         keyio.write_over(self.folder / f"{entry.kid}.json", text.encode("utf-8"))
         if not entry.revoked:
             self._name(entry)

@@ -8,7 +8,7 @@ from dunes.crypto import entropy
 from dunes.crypto.errors import UnknownKey
 from dunes.crypto.identity import make_keys
 from dunes.crypto.keywriter import RANDOM_BYTES, Description, write_key_document
-from dunes.crypto.truststore import NAMES, Role, TrustStore
+from dunes.crypto.truststore import NAMES, PEERS, Role, TrustStore
 
 
 def document(name, seed):
@@ -71,6 +71,50 @@ def test_a_store_from_before_the_index_gets_one(tmp_path):
         path.unlink()
     (tmp_path / NAMES).rmdir()
     assert later == store.device("rover-001").kid
+
+
+def roles_of(store):
+    return {entry.document.name: set(entry.roles) for entry in store.peers()}
+
+
+def test_keys_that_are_more_than_devices_are_found_without_reading_the_devices(tmp_path):
+    store = TrustStore(tmp_path)
+    for n in range(3):
+        store.add(document(f"rover-00{n}", n)[1], [Role.DEVICE], 1)
+    store.add(document("earth-gs", 8)[1], [Role.GROUND_STATION], 1)
+    store.add(document("both", 9)[1], [Role.DEVICE, Role.GATEWAY], 1)
+    for kid in (document(f"rover-00{n}", n)[0] for n in range(3)):
+        (tmp_path / f"{kid}.json").write_text("damaged: whoever reads this is told so")
+    assert {"earth-gs": {"ground-station"}, "both": {"device", "gateway"}} == roles_of(store)
+    assert {document("earth-gs", 8)[0]} == set(store.senders(2, Role.GROUND_STATION))
+    assert {document("both", 9)[0]} == set(store.recipients(2, Role.GATEWAY))
+
+
+def test_a_device_that_is_trusted_for_more_later_is_found(tmp_path):
+    store = TrustStore(tmp_path)
+    data = document("rover-001", 1)[1]
+    store.add(data, [Role.DEVICE], 1)
+    assert {} == roles_of(store)
+    store.add(data, [Role.OPERATOR], 2)
+    assert {"rover-001": {"device", "operator"}} == roles_of(store)
+
+
+def test_a_mark_without_its_entry_is_no_key(tmp_path):
+    """Killed between the mark and the entry: nothing is trusted yet."""
+    store = TrustStore(tmp_path)
+    store.add(document("earth-gs", 8)[1], [Role.GROUND_STATION], 1)
+    (tmp_path / PEERS / ("0" * 32)).touch()
+    assert {"earth-gs"} == set(roles_of(store))
+
+
+def test_a_store_from_before_the_marks_gets_them(tmp_path):
+    store = TrustStore(tmp_path)
+    store.add(document("earth-gs", 8)[1], [Role.GROUND_STATION], 1)
+    for path in (tmp_path / PEERS).iterdir():
+        path.unlink()
+    (tmp_path / PEERS).rmdir()
+    assert {"earth-gs"} == set(roles_of(store))
+    assert {} == roles_of(TrustStore(tmp_path / "none"))
 
 
 def test_an_index_that_names_another_devices_key_is_not_believed(tmp_path):
