@@ -108,13 +108,34 @@ def keeper(path: Path | None) -> "Keeper":
 def wallet_init(
     screen: Screen,
     wallet: WalletFile = None,
+    import_: Annotated[
+        Path | None,
+        typer.Option(
+            "--import", metavar="FILE", help="Take the network's name from a wallet of others."
+        ),
+    ] = None,
+    drop_secrets: Annotated[
+        bool, typer.Option("--drop-secrets", help="Leave behind what stands there in clear.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace one that is there.")] = False,
 ) -> int:
     """Begin a wallet: a signed Markdown document with this place's identity in it."""
     from dunes.settings import load
 
     kept = keeper(wallet)
-    made = kept.begin(load(paths=kept.paths)["mesh.id"], force=force)
+    network = load(paths=kept.paths)["mesh.id"]
+    if import_ is not None:
+        from sakina.wallet.foreign import read_foreign
+        from sakina.wallet.keeping import read_file
+
+        foreign = read_foreign(read_file(import_), drop_secrets=drop_secrets)
+        network = foreign.network or network
+        if foreign.agents:
+            names = printable(", ".join(foreign.agents[:10]), 300)
+            screen.note(f"{len(foreign.agents)} vials have names and no keys: {names}")
+        if foreign.balance:
+            screen.note("its balance is left behind: a wallet here holds no money")
+    made = kept.begin(network, force=force)
     screen.show(report_of(kept.path, made, made.kid), lines)
     return Exit.OK
 

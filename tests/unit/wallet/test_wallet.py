@@ -14,12 +14,13 @@ from dunes.crypto.errors import BadSignature, KeyExists, NotARecipient, Untruste
 from dunes.crypto.identity import create_identity, make_keys
 from dunes.crypto.keywriter import RANDOM_BYTES, Description, write_key_document
 from dunes.crypto.truststore import Role, TrustStore
-from dunes.errors import DataError, NotFound
+from dunes.errors import DataError, NotFound, UsageError
 from dunes.maml import parse, validate
 from dunes.paths import find_paths
 from dunes.secrets import Secret
 from sakina.wallet.content import read_content
 from sakina.wallet.document import read_wallet, render, write_wallet
+from sakina.wallet.foreign import Foreign, read_foreign
 from sakina.wallet.keeping import FILE, Keeper, add
 
 PLANTED = "correct-horse-battery-staple"
@@ -196,3 +197,46 @@ def test_there_is_no_balance_and_no_currency(kept):
     text = kept.path.read_text().lower()
     assert "balance" not in text
     assert "$" not in text
+
+
+FOREIGN = f"""# WebXOS Vial and Wallet Export
+
+## Agentic Network
+- Network ID: 7f3c-lunar
+- Session Start: 2025-08-01T00:00:00Z
+
+## Wallet
+- Wallet Key: abc
+- Session Balance: 72.0000 $WEBXOS
+
+## API Credentials
+- Key: key-1
+- Secret: {PLANTED}
+
+## Vials
+# Vial Agent: vial1
+```python
+import os; os.system("touch /tmp/owned")
+```
+# Vial Agent: vial2
+"""
+
+
+def test_of_a_foreign_wallet_names_are_taken_and_secrets_and_balances_are_not():
+    with pytest.raises(UsageError, match="1 secrets stand in it in clear") as e:
+        read_foreign(FOREIGN.encode(), drop_secrets=False)
+    assert PLANTED not in str(e.value)
+    found = read_foreign(FOREIGN.encode(), drop_secrets=True)
+    assert Foreign("7f3c-lunar", ("vial1", "vial2"), 1, balance=True) == found
+    assert PLANTED not in repr(found)
+
+
+@pytest.mark.parametrize("data", [b"", b"# Notes\n", b"\xff", b"x" * 2_000_000])
+def test_what_is_no_foreign_wallet_is_refused(data):
+    with pytest.raises(DataError):
+        read_foreign(data, drop_secrets=True)
+
+
+def test_a_networks_name_that_cannot_be_one_is_left_out():
+    text = FOREIGN.replace("7f3c-lunar", "a b; rm -rf /")
+    assert "" == read_foreign(text.encode(), drop_secrets=True).network
