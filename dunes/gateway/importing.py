@@ -15,7 +15,8 @@ from random import Random, SystemRandom
 from dunes.clock import SYSTEM_CLOCK, Clock
 from dunes.crypto.identity import Identity, public_documents
 from dunes.errors import DataError, NotFound, StorageError, UsageError
-from dunes.gateway.cdbread import Database, is_cdb, read_cdb
+from dunes.gateway.cdbdata import Database
+from dunes.gateway.cdbread import is_cdb, read_cdb
 from dunes.gateway.localmesh import LocalMesh
 from dunes.gateway.opening import Beside, MeshExists
 from dunes.gateway.store import MeshStore
@@ -285,7 +286,7 @@ def _join(given: Database, here: LocalMesh | None, rng: Random) -> tuple[Manager
     notes: list[str] = []
     if here is not None and here.sure and given.has_provisioner(here.network.unicast):
         ours = here.network
-        state = given.go_on(ours.unicast, ours.low, ours.high)
+        state = given.go_on(ours.unicast, ours.low, ours.high, rng)
     else:
         state, shared = given.join(rng)
         if shared:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from dunes.gateway.cdbread import read_cdb
+
 APP = str(Path(__file__).parents[2] / "examples/app-mesh.json")
 ID = ("--mesh-id", "farm-ble-001")
 SITE = ("--mesh-id", "lunar-ble-001")
@@ -144,3 +146,23 @@ def test_nodes_obey_a_gateway_that_joined_and_one_that_took_over(site):
     assert json.loads(taken.stdout)["seq"] > 131_072
     done = site(*command, "on", *SITE)
     assert 0 == done.returncode, done.stderr
+
+
+def test_a_gateway_that_joined_lets_nodes_in_at_addresses_of_its_own(typed, home):
+    try:
+        typed("dunes", "sim", "up", "--nodes", "2")
+        init = ("dunes", "mesh-init", "--range", "100m", "--json")
+        assert 0 == typed(*init, "--nodes", "1", *SITE).returncode
+        assert 0 == typed("dunes", "mesh-export", *SITE, "--output", "site.json").returncode
+        joined = ("--mesh-id", "lunar-ble-002")
+        taken = typed("dunes", "mesh-import", "site.json", *joined, "--json")
+        low, high = (int(end, 16) for end in json.loads(taken.stdout)["range"].split("-"))
+        done = typed(*init, "--nodes", "2", *joined)
+        assert 0 == done.returncode, done.stderr
+        assert 2 == json.loads(done.stdout.splitlines()[-1])["configured"]
+        assert 0 == typed("dunes", "mesh-export", *joined, "--output", "both.json").returncode
+    finally:
+        typed("dunes", "sim", "down")
+    nodes = read_cdb(json.loads((home / "both.json").read_text())).nodes
+    assert 2 == len(nodes)
+    assert [True] == [low <= node.unicast <= high for node in nodes if node.unicast > 0x100]

@@ -120,6 +120,18 @@ def test_a_gateway_that_joins_takes_addresses_that_are_nobodys(app):
     assert other.unicast != state.unicast
 
 
+def test_a_mesh_without_our_application_key_gets_one(app):
+    app["appKeys"][0]["index"] = 3
+    for node in app["nodes"]:
+        node["appKeys"] = []
+    found = read_cdb(app)
+    state, _ = found.join(Random(1))
+    assert [0, 3] == [key.index for key in state.stack.keys.apps]
+    assert any("application key 0 was made" in note for note in found.notes)
+    assert state.stack.keys.apps[0].key != found.join(Random(2))[0].stack.keys.apps[0].key
+    assert found.keys.apps == found.join(Random(1))[0].stack.keys.apps[1:]
+
+
 def test_what_was_read_is_written_again(app):
     found = read_cdb(app)
     state, _ = found.join(Random(1))
