@@ -53,8 +53,9 @@ def mesh_listen(
 
     with Pour(lambda line: screen.show(line, lines)) as pour:
 
-        def tell(reading: "Reading", goes_to: str) -> None:
+        def tell(reading: "Reading", goes_to: str) -> bool:
             pour.put(line_of(reading, goes_to))
+            return pour.broken is None
 
         heard = asyncio.run(
             listen(
@@ -70,6 +71,8 @@ def mesh_listen(
                 warn=lambda text: screen.warn(printable(text)),
             )
         )
+    if pour.broken is not None:
+        raise pour.broken
     if pour.lost:
         screen.warn(f"{pour.lost:,} lines were not printed, as nobody read them; all are kept")
     plural = "s" * (heard.readings != 1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dunes.clock import US_PER_S, rfc3339
-from dunes.errors import DunesError, TryLater
+from dunes.errors import TryLater
 from dunes.gateway.owner import Gateway, open_gateway
 from dunes.gateway.readings import Item
 from dunes.gateway.service import Service, socket_path
@@ -99,7 +99,7 @@ async def listen(
     count: int | None,
     duration_s: float | None,
     timeout_s: float,
-    tell: Callable[[Reading, str], None],
+    tell: Callable[[Reading, str], bool],
     note: Callable[[str], None],
     warn: Callable[[str], None],
 ) -> Heard:
@@ -113,7 +113,7 @@ async def listen(
         count: end after so many readings.
         duration_s: end after so long.
         timeout_s: for the first proxy.
-        tell: told each reading, and its table, once it is on the disk.
+        tell: told each reading, and its table, once it is on the disk; says whether to go on.
         note: told what an operator may want to know.
         warn: told what an operator has to know.
 
@@ -157,7 +157,7 @@ class _Listener:
     """Tells readings that are on the disk, and acknowledges alerts."""
 
     def __init__(
-        self, gateway: Gateway, table: str, tell: Callable[[Reading, str], None], count: int | None
+        self, gateway: Gateway, table: str, tell: Callable[[Reading, str], bool], count: int | None
     ) -> None:
         self.gateway, self.table, self.tell, self.count = gateway, table, tell, count
         self.readings = 0
@@ -185,8 +185,8 @@ class _Listener:
     def _one(self, item: Item) -> None:
         if item.reading is not None and not self.enough.is_set():
             self.readings += 1
-            self.tell(item.reading, self.table)
-            if self.count is not None and self.readings >= self.count:
+            goes_on = self.tell(item.reading, self.table)
+            if not goes_on or (self.count is not None and self.readings >= self.count):
                 self.enough.set()
         if item.ack is not None:
             payload = habitat().make(
@@ -227,6 +227,6 @@ async def _until(gateway: Gateway, enough: asyncio.Event, duration_s: float | No
             each.cancel()
         results = await asyncio.gather(*waits, return_exceptions=True)
     for result in results:
-        if isinstance(result, DunesError):
+        if isinstance(result, Exception):
             raise result
     return stopped.result() if stopped.done() else 0

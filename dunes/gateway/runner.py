@@ -273,11 +273,12 @@ class Runner:
         finally:
             self._waiting.answers.pop(number, None)
 
-    def send(self, dst: int, message: Message, **how: Any) -> None:
-        """Send once, without an answer; see `Manager.send`."""
+    def send(self, dst: int, message: Message, **how: Any) -> int:
+        """Send once, without an answer; gives the handle of its `Sent` event."""
         self.check()
-        self.manager.send(dst, message, **how)
+        handle = self.manager.send(dst, message, **how)
         self._kick.set()
+        return handle
 
     async def configure(
         self,

@@ -1,7 +1,6 @@
 """Command an actuator and read its state back."""
 
 import asyncio
-import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +27,7 @@ from dunes.mesh.models.generic import (
     OnOffStatus,
 )
 from dunes.mesh.models.server import Raw
+from dunes.mesh.outbox import Sent
 from dunes.mesh.wire import Message, ModelId
 
 APP_INDEX = 0
@@ -35,6 +35,8 @@ MS_PER_S = 1000
 VENDOR_OPCODE = 0xC0
 VENDOR_ANSWER_S = 4.0
 PAYLOAD_MAX = 380
+TIDS, TID_STEP_US = 256, 25_000
+SENT_S = 5.0
 SWITCH = {"on": 1, "off": 0}
 
 
@@ -95,14 +97,14 @@ async def send(gateway: Gateway, args: dict[str, Any]) -> MeshSendReport:
         element = _element(name.unicast, address, composition, ONOFF_SERVER, name.shown)
         if asked not in SWITCH:
             raise UsageError(f"--onoff {asked[:20]!r}", hint="--onoff on, or --onoff off")
-        status = await _ask(gateway, element, OnOffSet(SWITCH[asked], secrets.randbelow(256)))
+        status = await _ask(gateway, element, OnOffSet(SWITCH[asked], _tid()))
         acknowledged, state = isinstance(status, OnOffStatus), {}
     elif (level := args.get("level")) is not None:
         command, asked = "level", str(level)
         element = _element(name.unicast, address, composition, LEVEL_SERVER, name.shown)
         if not LEVEL_MIN <= int(level) <= LEVEL_MAX:
             raise UsageError(f"--level {level}", hint=f"{LEVEL_MIN} to {LEVEL_MAX}")
-        status = await _ask(gateway, element, LevelSet(int(level), secrets.randbelow(256)))
+        status = await _ask(gateway, element, LevelSet(int(level), _tid()))
         acknowledged, state = isinstance(status, LevelStatus), {}
     else:
         command, asked, acknowledged, element, state = "get", None, False, address, {}
@@ -120,6 +122,11 @@ async def send(gateway: Gateway, args: dict[str, Any]) -> MeshSendReport:
         None if round_trip_ms is None else round(round_trip_ms, 1),
         gateway.radio.simulated,
     )
+
+
+def _tid() -> int:
+    """Give a transaction number: none comes again within the 6 s in which it would be a repeat."""
+    return SYSTEM_CLOCK.unix_us() // TID_STEP_US % TIDS
 
 
 async def _ask(gateway: Gateway, element: int, message: Message) -> Message:
@@ -175,10 +182,14 @@ async def _vendor(
         )
     if payload[0] < VENDOR_OPCODE or len(payload) > PAYLOAD_MAX:
         raise DataError(f"opcode {opcode:#x} is not a vendor's", hint="it begins with C0 to FF")
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[str] = loop.create_future()
+    answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    sent: set[int] = set()
+    on_air = asyncio.Event()
 
     def hear(event: ManagerEvent) -> None:
+        if isinstance(event, Sent):
+            sent.add(event.handle)
+            on_air.set()
         if isinstance(event, Received) and event.access.src == address and not answer.done():
             heard = event.access
             if heard.opcode.bit_length() > 16:  # noqa: PLR2004 - three octets: a vendor's
@@ -187,13 +198,17 @@ async def _vendor(
 
     gateway.runner.on_event.append(hear)
     try:
-        gateway.runner.send(address, Raw(payload), app_index=APP_INDEX)
+        handle = gateway.runner.send(address, Raw(payload), app_index=APP_INDEX)
         if not want:
-            await asyncio.sleep(0.2)  # until it is on the air; nothing acknowledges it
+            async with asyncio.timeout(SENT_S):
+                while handle not in sent:
+                    await on_air.wait()
+                    on_air.clear()
             return {}, False
         async with asyncio.timeout(VENDOR_ANSWER_S):
             return {"vendor": await answer}, True
     except TimeoutError as error:
-        raise NoAnswer(f"{address:#06x} said nothing to it in {VENDOR_ANSWER_S:g} s") from error
+        what = "said nothing to it" if want else "could not be sent it"
+        raise NoAnswer(f"{address:#06x} {what} in {VENDOR_ANSWER_S:g} s") from error
     finally:
         gateway.runner.on_event.remove(hear)

@@ -25,6 +25,7 @@ from dunes.gateway.store import MeshStore
 from dunes.gateway.verbs import verbs_of
 from dunes.gateway.waiting import NoAnswer
 from dunes.mesh.managerstate import KnownNode, NodeGone
+from dunes.mesh.models.habitat import habitat
 from dunes.mesh.outbox import Message
 from dunes.mesh.replay import ReplayEntry
 from dunes.mesh.sequence import SeqRecord
@@ -67,12 +68,16 @@ class Place:
             self.home, request, tell=lambda _: None, note=self.said.append, warn=self.said.append
         )
 
+    def hear(self, reading, _table):
+        self.heard.append(reading)
+        return True
+
     @asynccontextmanager
     async def listening(self):
         async with owner.open_gateway(
             self.home, holder="test", table=TABLE, note=self.said.append, warn=self.said.append
         ) as gateway:
-            listener = _Listener(gateway, TABLE, lambda r, _: self.heard.append(r), None)
+            listener = _Listener(gateway, TABLE, self.hear, None)
             gateway.runner.on_kept.append(listener.kept)
             gateway.runner.on_event.append(listener.heard)
             async with gateway.proxies.kept():
@@ -231,6 +236,11 @@ def test_readings_and_what_bars_them_from_coming_again_are_written_together_or_n
     in_loop(body)
 
 
+def latest(node):
+    _, values = habitat().read(habitat().opcode("Report"), node.habitat.latest[1][3:])
+    return {name: value for name, value in values.items() if name != "kind"}
+
+
 def replay(gateway):
     return {entry.src: entry.seq for entry in gateway.store.load().stack.replay}
 
@@ -266,6 +276,16 @@ def test_actuators_obey_settings_change_keys_are_renewed_and_nodes_leave(place):
                 assert {"level": -7} == done.state
                 done = await send(gateway, {"device": "hab-sensor-002", "get": True})
                 assert {"onoff": "on", "level": -7} == done.state
+                ask = habitat().make("ReportGet", kind=1).hex()
+                one.report(1, 12.5)
+                sent = await send(gateway, {"device": "hab-sensor-002", "vendor": ask})
+                assert (False, {}) == (sent.acknowledged, sent.state)
+                told = await send(
+                    gateway, {"device": "hab-sensor-002", "vendor": ask, "get": True}
+                )
+                assert (
+                    habitat().make("Report", kind=1, **latest(one)).hex() == told.state["vendor"]
+                )
                 with pytest.raises(UsageError, match="no message"):
                     await send(gateway, {"device": "hab-sensor-002", "vendor": "zz"})
                 with pytest.raises(NotFound, match="hab-sensor-9"):
