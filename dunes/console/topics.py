@@ -85,10 +85,11 @@ FILES = Topic(
         Row("wallet.md", "Identities, grants and receipts: sakina wallet-show."),
         Row(
             "data/",
-            "The buffer's database, firmware; on a ground station, what it received.",
+            "The database of buffer and meshes, firmware; at a ground station, what it received.",
         ),
         Row("keys/", "Private keys and secrets, mode 0600 in a folder of mode 0700."),
         Row("state/", "The link monitor's memory, logs, decisions (audit/), the simulated site."),
+        Row("state/mesh/", "How far each mesh is: what its database must not fall behind."),
         Row("run/", "Locks and sockets."),
     ),
 )
