@@ -1,9 +1,14 @@
+from dataclasses import replace
+from random import Random
+
 import pytest
 from sqlalchemy import insert
 
 from dunes.buffer import schema
 from dunes.buffer.store import open_buffer
 from dunes.clock import Clock
+from dunes.gateway.store import MeshStore
+from dunes.mesh.managerstate import KnownNode, ManagerState, Progress
 from dunes.model import Priority
 from dunes.overview import NO_MESH, look
 from dunes.settings import load
@@ -41,6 +46,23 @@ def test_an_empty_gateway_says_so_honestly(settings):
         destination.last_receipt_age_s,
     )
     assert not (settings.paths.data / "buffer.db").exists()
+
+
+def test_a_mesh_is_told_with_its_nodes_and_who_uses_it(settings):
+    half = KnownNode(b"u" * 16, 2, 1, b"k" * 16)
+    done = KnownNode(b"v" * 16, 3, 1, b"k" * 16, Progress.CONFIGURED)
+    state = replace(ManagerState.new(Random(1)), nodes=(half, done))
+    with MeshStore.create(settings, "lunar-ble-001", state, holder="dunes mesh-listen"):
+        mesh = look(settings, timeout_s=0.5, clock=CLOCK).mesh
+        assert mesh.owner.startswith("dunes mesh-listen (process ")
+    mesh = look(settings, timeout_s=0.5, clock=CLOCK).mesh
+    assert ("lunar-ble-001", "1 of 2 nodes configured", 2, 1, "") == (
+        mesh.id,
+        mesh.state,
+        mesh.nodes,
+        mesh.configured,
+        mesh.owner,
+    )
 
 
 def add_frames(buffer, *, stored, base_no, next_no, ts_us, acked):
