@@ -21,14 +21,19 @@ Catalogues = Annotated[
 ]
 
 
-def find_shelf(settings: "Settings", site: "Site | None", given: list[str] | None) -> "Shelf":
-    """Read all catalogues: those that were named, the profile's, our own, the site's."""
+def find_shelf(
+    settings: "Settings", site: "Site | None", given: list[str] | None, name: str = ""
+) -> "Shelf":
+    """Read all catalogues, or what they have of one firmware.
+
+    Those that were named go first, then the profile's, our own, the site's.
+    """
     from dunes.clock import SYSTEM_CLOCK
     from dunes.firmware.shelf import open_shelf
 
     texts = [*(given or ()), *filter(None, [settings["firmware.catalogue"]])]
     more = [make_source(text, settings) for text in texts]
-    return open_shelf(settings.paths, SYSTEM_CLOCK.unix_us(), site=site, more=more)
+    return open_shelf(settings.paths, SYSTEM_CLOCK.unix_us(), site=site, more=more, name=name)
 
 
 def make_source(text: str, settings: "Settings") -> "Source":

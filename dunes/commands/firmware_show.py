@@ -100,8 +100,9 @@ def show(
     from dunes.site import running_site
 
     settings = load()
-    shelf = find_shelf(settings, running_site(settings.paths), catalogue)
-    found = shelf.named(Wanted.parse(firmware), board=board)
+    wanted = Wanted.parse(firmware)
+    shelf = find_shelf(settings, running_site(settings.paths), catalogue, wanted.name)
+    found = shelf.named(wanted, board=board)
     screen.show(FirmwareShown(tuple(report_of(f, shelf) for f in found)), lines)
     return Exit.OK
 

@@ -97,9 +97,9 @@ def flash_node(
     reason = read_reason(force) if force else None
     settings = load()
     site = running_site(settings.paths)
-    shelf = find_shelf(settings, site, catalogue)
-    kind = kind_for(targets)
-    variants = shelf.named(Wanted.parse(firmware), kind, board)
+    wanted, kind = Wanted.parse(firmware), kind_for(targets)
+    shelf = find_shelf(settings, site, catalogue, wanted.name)
+    variants = shelf.named(wanted, kind, board)
     flasher = Flasher(shelf, variants, reason, dry_run, confirm, timeout_s)
     flasher.check_variants()
     if reason is not None:

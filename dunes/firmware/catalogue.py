@@ -157,11 +157,14 @@ def load(source: Source, place: str, keys: Mapping[str, VerifyKey]) -> Firmware:
 
 
 def load_all(
-    sources: Iterable[Source], keys: Mapping[str, VerifyKey]
+    sources: Iterable[Source], keys: Mapping[str, VerifyKey], name: str = ""
 ) -> Iterator[Firmware | tuple[str, DataError | BadSignature]]:
-    """Read all firmware; what cannot be read comes as its place and the error."""
+    """Read all firmware, or all of a name; what cannot be read comes as place and error."""
+    wanted = f"{name}-v" if name else ""
     for source in sources:
         for place in source.places():
+            if not place.startswith(wanted):
+                continue
             try:
                 yield load(source, place, keys)
             except (DataError, NotFound, BadSignature) as e:

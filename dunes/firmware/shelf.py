@@ -102,21 +102,27 @@ class Shelf:
             f"no firmware {label}"
             + (f" of kind {kind}" if kind else "")
             + (f" for {board[:80]}" if board else ""),
-            hint=f"there is {', '.join(known[:8])}" if known else "dunes firmware add FILE",
+            hint=f"there is {', '.join(known[:8])}" if known else "dunes firmware list",
             code="no-firmware",
         )
 
 
 def open_shelf(
-    paths: Paths, now_us: int, *, site: Site | None = None, more: Sequence[Source] = ()
+    paths: Paths,
+    now_us: int,
+    *,
+    site: Site | None = None,
+    more: Sequence[Source] = (),
+    name: str = "",
 ) -> Shelf:
-    """Read all catalogues.
+    """Read all catalogues, or what they have of one name.
 
     Args:
         paths: of this installation.
         now_us: µs since 1970; keys expire.
         site: the simulated site, if one is up.
         more: further catalogues, which go first.
+        name: of the firmware that is looked for; empty: all.
 
     Raises:
         Unavailable, PeerError: a catalogue behind HTTPS does not answer as one.
@@ -134,7 +140,7 @@ def open_shelf(
         sources.append(Folder(Path(site.firmware)))
     known = {**{entry.kid: entry.key for entry in store}, **believed, **site_keys}
     firmware, bad = [], []
-    for found in load_all(sources, known):
+    for found in load_all(sources, known, name):
         if isinstance(found, Firmware):
             firmware.append(found)
         else:

@@ -1,13 +1,21 @@
 """`dunes flash-node` and `dunes firmware`, typed, against boards that are other processes."""
 
 import json
+import signal
+import ssl
 import subprocess
+import threading
+import time
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import jsonschema
 import pytest
 from firmware_making import sign_image
 from flash_typed import BOARD, BUILT_FOR, flash, only, udp
+
+from dunes.uplink.tls import find_certificate
 
 
 @pytest.mark.parametrize("way", ["udp", "serial"])
@@ -234,6 +242,54 @@ def test_the_catalogue_is_listed_and_shown(stocked):
         report = json.loads(stocked("dunes", "firmware", *words, "--json").stdout)
         schema = stocked("dunes", "firmware", words[0], "--schema").stdout
         jsonschema.validate(report, json.loads(schema))
+
+
+def test_firmware_comes_from_a_catalogue_behind_https(typed, stock, board, tmp_path):
+    certificate = find_certificate(tmp_path, "127.0.0.1")
+    folder = stock / "data/firmware"
+    quiet = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_args: None})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(quiet, directory=str(folder)))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate.cert_path, certificate.key_path)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        argv = [
+            "dunes",
+            "flash-node",
+            "--firmware",
+            "ble-mesh",
+            "--device",
+            udp(board()),
+            "--json",
+        ]
+        argv += ["--catalogue", f"https://127.0.0.1:{server.server_port}"]
+        unknown = typed(*argv, "--force", "stranger")
+        pinned = {"DUNES_FIRMWARE_TLS_SHA256": certificate.sha256}
+        refused = typed(*argv, **pinned)
+        done = typed(*argv, "--force", "stranger", **pinned)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert (69, 77, 0) == (unknown.returncode, refused.returncode, done.returncode)
+    assert "catalogue-unreachable" in unknown.stderr
+    assert "firmware-stranger" in refused.stderr
+    assert "updated" == only(json.loads(done.stdout))["result"]
+
+
+def test_a_command_that_is_interrupted_says_so_and_no_more(stocked, board, environment, home):
+    argv = ["dunes", "flash-node", "--firmware", "ble-mesh-v1.2", "--device",
+            udp(board("--die-after", "4", "--deaf-s", "30"))]  # fmt: skip
+    process = subprocess.Popen(
+        argv, env=environment, cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(2.5)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=10)
+    assert 130 == process.returncode, stderr
+    assert "Traceback" not in stderr
 
 
 def test_tab_offers_the_firmware_of_the_catalogue(stocked):
