@@ -191,6 +191,29 @@ def test_keys_are_refreshed_while_somebody_listens_and_telemetry_goes_on(site, s
     assert before <= devices(home, before, len(before), since=kept)
 
 
+def test_a_listener_that_is_killed_goes_on_without_a_reading_twice_and_is_still_obeyed(
+    site, start, home
+):
+    init = ["dunes", "mesh-init", "--nodes", str(NODES), "--range", "1000m", "--period", "1s"]
+    assert 0 == site(*init).returncode
+    for _ in range(3):
+        with (home / "heard.jsonl").open("w") as out:
+            listener = start("dunes", "mesh-listen", "--json", stdout=out)
+        devices(home, set(), 4)
+        os.kill(listener.pid, signal.SIGKILL)
+        listener.wait()
+    status = report_of(site("dunes", "mesh-status", "--json"))
+    assert (None, None) == (status["owner"], status["live"])
+    device = next(n["name"] for n in status["nodes"] if n["name"].startswith("hab-sensor"))
+    sent = report_of(site("dunes", "mesh-send", "--device", device, "--onoff", "on", "--json"))
+    assert sent["acknowledged"]
+    found = site("dunes", "query", "--table", "lunar_telemetry", "--json", "--limit", "0")
+    readings = json.loads(found.stdout)["readings"]
+    keys = [(each["device"], each["kind"], each["seq"]) for each in readings]
+    assert len(keys) == len(set(keys)) > 0
+    assert 0 == site("dunes", "check-buffer", "--table", "lunar_telemetry").returncode
+
+
 def devices(home, wanted, at_least, since=0):
     """Wait until so many devices were heard, those wanted among them."""
     end = time.monotonic() + 30
