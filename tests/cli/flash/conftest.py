@@ -35,7 +35,7 @@ def built(tmp_path_factory):
 
 @pytest.fixture
 def board(built):
-    """Start boards that run version 1.1.0; gives where each listens."""
+    """Start boards that run version 1.1.0; gives where each listens, and what it says."""
     running = []
 
     def start(*more, factory="1.1.0", name=BOARD):
@@ -46,7 +46,7 @@ def board(built):
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         running.append(process)
-        return json.loads(process.stdout.readline())
+        return json.loads(process.stdout.readline()) | {"said": process.stdout}
 
     yield start
     for process in running:

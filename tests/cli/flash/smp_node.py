@@ -2,9 +2,9 @@
 
     python smp_node.py --board NAME --key KEY.pem --factory IMAGE [--die-after N] [--crash]
 
-prints where it listens as one line of JSON, and serves until its stdin ends. `--die-after`:
-after so many pieces of an upload it is deaf for a second. `--lose N`: each Nth frame to it
-is lost. `--crash`: whatever is flashed dies at its start.
+prints where it listens as one line of JSON, and serves until its stdin ends. `--die-after N`:
+after so many pieces of an upload it is deaf for a second, and says `deaf`. `--lose N`: each
+Nth frame to it is lost. `--crash`: whatever is flashed dies at its start.
 """
 
 import argparse
@@ -37,6 +37,7 @@ async def serve(given):
         pieces += HEADER.unpack_from(frame)[3:6:2] == (1, 1)
         if given.die_after and pieces == given.die_after:
             given.die_after, deaf_until_s = 0, loop.time() + given.deaf_s
+            print("deaf", flush=True)
         return loop.time() >= deaf_until_s
 
     node = Restarting(SmpServer(board, given.name), gate=gate, start_s=0.1)

@@ -5,7 +5,6 @@ import signal
 import ssl
 import subprocess
 import threading
-import time
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -63,13 +62,21 @@ def test_an_upload_that_breaks_off_goes_on_where_the_node_stopped(stocked, board
     assert (0, "updated", 1) == (exit_, row["result"], row["breaks"])
 
 
+def when_deaf(argv, environment, home, where):
+    """Run a command until the board that it flashes has become deaf."""
+    process = subprocess.Popen(
+        argv, env=environment, cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert "deaf\n" == where["said"].readline()
+    return process
+
+
 def test_a_command_that_was_killed_is_taken_up_by_the_next(stocked, board, environment, home):
-    where = board("--die-after", "8", "--deaf-s", "4")
+    where = board("--die-after", "8", "--deaf-s", "1")
     argv = ["dunes", "flash-node", "--firmware", "ble-mesh-v1.2", "--device", udp(where)]
-    with pytest.raises(subprocess.TimeoutExpired):
-        subprocess.run(
-            argv, env=environment, cwd=home, timeout=3, capture_output=True, check=False
-        )
+    process = when_deaf(argv, environment, home, where)
+    process.kill()
+    process.communicate()
     exit_, report, _ = flash(stocked, *argv[2:])
     row = only(report)
     assert (0, "updated") == (exit_, row["result"])
@@ -280,12 +287,9 @@ def test_firmware_comes_from_a_catalogue_behind_https(typed, stock, board, tmp_p
 
 
 def test_a_command_that_is_interrupted_says_so_and_no_more(stocked, board, environment, home):
-    argv = ["dunes", "flash-node", "--firmware", "ble-mesh-v1.2", "--device",
-            udp(board("--die-after", "4", "--deaf-s", "30"))]  # fmt: skip
-    process = subprocess.Popen(
-        argv, env=environment, cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    time.sleep(2.5)
+    where = board("--die-after", "4", "--deaf-s", "30")
+    argv = ["dunes", "flash-node", "--firmware", "ble-mesh-v1.2", "--device", udp(where)]
+    process = when_deaf(argv, environment, home, where)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=10)
     assert 130 == process.returncode, stderr
