@@ -224,6 +224,17 @@ def thresholds(
     def share(value: float | None) -> float | None:
         return None if value is None or not made else 100.0 * value / made
 
+    mesh = rehearsal.get("mesh")
+    if mesh:
+        yield _at_least(
+            "mesh delivery",
+            mesh.get("heard_percent"),
+            95.0,
+            "%",
+            f"{mesh.get('heard')} of {mesh.get('reports')} reports that {mesh.get('nodes')} nodes "
+            "numbered; virtual radio",
+        )
+        judged = "what the gateway heard against what the ground station holds"
     lost, delivered = count("lost"), count("delivered")
     kept = share(None if lost is None else made - lost)
     yield _at_least("retention", kept, 100.0, "%", judged + ", and the gateway's buffer")

@@ -34,7 +34,8 @@ IN_FLIGHT_S = 1.0
 """What a node has sent is heard within this."""
 PERIODS = 1.5
 """The first reading comes within so many periods of its node."""
-POSITION = "position"
+POSITION, LATITUDE = "position", "latitude"
+"""One report with one number, and the first of its two readings."""
 NODE_CLOCK_US = 2 * US_PER_S
 """Nodes tell time in whole seconds: a report may look older than it is."""
 
@@ -84,8 +85,11 @@ class MeshTrial(SkyTrial):
         air = load_definition(self.site.name).air
         kinds = () if air is None else air.kinds
         self._numbered = frozenset(
-            kind for node in kinds for element in node.elements for kind in element.reports
-        ) - {POSITION}
+            LATITUDE if kind == POSITION else kind
+            for node in kinds
+            for element in node.elements
+            for kind in element.reports
+        )
 
     def _feed(self) -> Feed:
         with MeshStore.open(self.settings, self.mesh_id, write=False) as store:
@@ -254,6 +258,7 @@ class MeshTrial(SkyTrial):
             heard=verdict.delivered,
             heard_percent=percent,
             passed=percent is None or percent >= HEARD_PERCENT,
+            unheard=verdict.missing_runs,
         )
         return figures, seen
 

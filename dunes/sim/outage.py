@@ -84,6 +84,7 @@ class MeshFigures:
         heard: of those, how many the gateway or the ground station holds.
         heard_percent: the share; null if none was sent.
         passed: whether it is the guide's 95 % or more.
+        unheard: the others, by node; at most twenty runs of numbers.
     """
 
     mesh_id: str
@@ -92,6 +93,7 @@ class MeshFigures:
     heard: int
     heard_percent: float | None
     passed: bool
+    unheard: tuple[MissingRun, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ RECEIPTS_S = 3.0
 SLACK_S = 30.0
 """Sensors write within this of measuring; where the trial's readings begin on the ground."""
 
-BEFORE_S = 6.0
+BEFORE_S = 10.0
 """Before the outage the link is watched at work until an alert has come through, at most
 for this long."""
 

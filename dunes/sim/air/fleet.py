@@ -31,6 +31,8 @@ from dunes.sim.definition import AirSpec, SiteDefinition
 
 KEEP_S = 2.0
 BEACON_UNPROVISIONED = 0
+CARRIED_PER_S = 15.0
+"""Messages of telemetry that all nodes together send at most because site time runs ahead."""
 CROWDING = 0.25
 """The area of a site of fewer nodes goes with the root of their number: smaller, less dense."""
 
@@ -47,7 +49,7 @@ class Fleet:
         members: the nodes, by name.
         nodes: running ones, by name.
         acted: told what actuators stand at.
-        pace: site seconds in one of ours: telemetry's periods pass so fast.
+        speed: site seconds in one of ours.
     """
 
     definition: SiteDefinition
@@ -67,7 +69,8 @@ class Fleet:
     reporters: dict[str, Reporter]
     secrets: Random
     ear: Ear = field(default_factory=Ear)
-    pace: float = 1.0
+    speed: float = 1.0
+    _pace: float = 1.0
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     @classmethod
@@ -188,14 +191,27 @@ class Fleet:
     def _spread(self, core: Node) -> None:
         """Put the first publications after a restart anywhere in their periods."""
         now_s = asyncio.get_running_loop().time()
-        core.publisher.schedule.set_pace(self.pace, now_s)
+        core.publisher.schedule.set_pace(self._pace, now_s)
         due_s = core.publisher.schedule.due_s
         for key, at_s in due_s.items():
             due_s[key] = now_s + self.medium.rng.random() * (at_s - now_s)
 
-    def set_pace(self, pace: float) -> None:
+    def set_speed(self, speed: float) -> None:
         """Let telemetry's periods pass as fast as site time; radio and transport keep ours."""
-        self.pace = pace
+        self.speed = speed
+        self._keep_pace()
+
+    def _keep_pace(self) -> None:
+        """Follow site time as far as a flooding mesh carries it: radio does not run faster."""
+        pace = 1.0
+        if self.speed > 1.0:
+            asked = sum(
+                each.messages_per_s(self.nodes[name]) for name, each in self.reporters.items()
+            )
+            pace = min(self.speed, max(1.0, CARRIED_PER_S / asked)) if asked else self.speed
+        if pace == self._pace:
+            return
+        self._pace = pace
         now_s = asyncio.get_running_loop().time()
         for node in self.nodes.values():
             node.node.publisher.schedule.set_pace(pace, now_s)
@@ -326,6 +342,7 @@ class Fleet:
         while True:
             await asyncio.sleep(KEEP_S)
             self.keeper.write_waiting()
+            self._keep_pace()
 
 
 def need_air(definition: SiteDefinition) -> AirSpec:

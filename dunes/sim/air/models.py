@@ -17,6 +17,8 @@ from dunes.sim.definition import ElementSpec
 SENSOR_PROPERTIES = {"temperature": 0x0075, "humidity": 0x0076, "co2": 0x0077, "pressure": 0x0082}
 """Kinds that have a device property, and which."""
 REPORT_CODES = {each.name: each.code for each in habitat().kinds.values()}
+SPACING_S = 0.2
+"""Between the reports of a period: what overtakes what was sent before makes it look replayed."""
 REPORT_LIMIT = -NO_VALUE - 1
 POSITION = "position"
 """What a node reports in a message of its own: latitude and longitude."""
@@ -82,16 +84,24 @@ class ReportingServer(HabitatServer):
     kinds: tuple[str, ...] = ()
     read: Read = lambda _kind: None
     sent: Callable[[int, int], None] = _ignore
-    _more: list[tuple[Message, int]] = field(default_factory=list)
+    _more: list[str] = field(default_factory=list)
+    _more_s: float = 0.0
 
     def publication(self, now_s: float) -> Message | None:
-        """Measure everything; the first report goes now, the others right after it."""
-        self._more = [each for kind in self.kinds for each in self._reports(kind, now_s)]
-        if not self._more:
-            return None
-        first, readings = self._more.pop(0)
-        self.sent(readings, 0)
-        return first
+        """Begin a period: the first report goes now, the others one after the other."""
+        self._more = list(self.kinds)
+        return self._next(now_s)
+
+    def _next(self, now_s: float) -> Message | None:
+        """Measure the next kind that this node has; None if there is no more."""
+        self._more_s = now_s + SPACING_S
+        while self._more:
+            found = self._measured(self._more.pop(0), now_s)
+            if found is not None:
+                message, readings = found
+                self.sent(readings, 0)
+                return message
+        return None
 
     def alert(self, kind: str, value: float, now_s: float) -> Message:
         """Make a report that is sent again until it is acknowledged."""
@@ -101,26 +111,27 @@ class ReportingServer(HabitatServer):
 
     def next_timer_s(self) -> float | None:
         """Say when something is to be sent."""
-        return 0.0 if self._more else super().next_timer_s()
+        due_s = super().next_timer_s()
+        if not self._more:
+            return due_s
+        return self._more_s if due_s is None else min(due_s, self._more_s)
 
     def handle_timer(self, now_s: float) -> Outcome:
-        """Send the other reports of a period, and alerts again."""
+        """Send the next report of a period, and alerts again."""
         outcome = super().handle_timer(now_s)
-        for message, readings in self._more:
-            self.sent(readings, 0)
+        if self._more and now_s >= self._more_s and (message := self._next(now_s)) is not None:
             outcome.publish.append(message)
-        self._more = []
         return outcome
 
-    def _reports(self, kind: str, now_s: float) -> list[tuple[Message, int]]:
-        """Measure a kind: a message and its readings; nothing where this node does not."""
+    def _measured(self, kind: str, now_s: float) -> tuple[Message, int] | None:
+        """Measure a kind: a message and its readings; None where this node does not."""
         if kind == POSITION:
             latitude_deg, longitude_deg = self.read("latitude"), self.read("longitude")
             if latitude_deg is None or longitude_deg is None:
-                return []
-            return [(self.position(latitude_deg, longitude_deg), 2)]
+                return None
+            return self.position(latitude_deg, longitude_deg), 2
         value = self.read(kind)
-        return [] if value is None else [(self._report(kind, value, now_s, alert=False), 1)]
+        return None if value is None else (self._report(kind, value, now_s, alert=False), 1)
 
     def _report(self, kind: str, value: float, now_s: float, *, alert: bool) -> Message:
         known: ReportKind = self.definition.kinds[REPORT_CODES[kind]]

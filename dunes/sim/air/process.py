@@ -62,7 +62,7 @@ class AirProcess:
     async def run(self, lines: asyncio.StreamReader) -> None:
         """Live until the lines end."""
         self.port = await self._listen()
-        self.fleet.set_pace(self.clock.speed)
+        self.fleet.set_speed(self.clock.speed)
         self.say(Said(0, "ready", {"radio": f"127.0.0.1:{self.port}"}))
         try:
             while line := await lines.readline():
@@ -89,7 +89,7 @@ class AirProcess:
 
     def _clock(self, anchors: list[list[float]]) -> None:
         self.clock = SiteClock([Anchor(int(a), int(b), c) for a, b, c in anchors])
-        self.fleet.set_pace(self.clock.speed)
+        self.fleet.set_speed(self.clock.speed)
 
     def _event(self, kind: str, at_s: float) -> None:
         """Let something happen to the worlds, at the moment at which it happens to the site's."""

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from dunes.clock import Clock
 from dunes.mesh.models.config import read_period_octet
 from dunes.mesh.models.sensor import SENSOR_SERVER
+from dunes.mesh.wire import ModelId
 from dunes.sim.air.instruments import Instruments
 from dunes.sim.air.keeper import Keeper
 from dunes.sim.air.models import Models
@@ -109,6 +110,29 @@ class Reporter:
             if periodic is not None:
                 node.node.publish(element, server, periodic, now_s)
                 node.pump()
+
+    def messages_per_s(self, node: VirtualNode) -> float:
+        """Say how many messages of telemetry its publications ask for, at the pace of ours."""
+        asked = 0.0
+        for each in node.node.config.config.models:
+            published = each.publication
+            if published is not None and published.period & PERIOD_MASK:
+                many = len(self._kinds(each.element, each.model))
+                asked += many / read_period_octet(published.period)
+        if self.models.reporting is not None:
+            element, server = self.models.reporting
+            own = node.node.config.config.of(element, server.identity).publication
+            if own is not None and not own.period & PERIOD_MASK:
+                asked += len(server.kinds) / self._period_s(node)
+        return asked
+
+    def _kinds(self, element: int, model: ModelId) -> tuple[str, ...]:
+        """Give what a model publishes in messages of their own."""
+        if self.models.reporting is not None:
+            where, server = self.models.reporting
+            if (where, server.identity) == (element, model):
+                return server.kinds
+        return ("",)
 
     def _is_due(self, node: VirtualNode, now_s: float) -> bool:
         """Say whether an own pace wants reports now."""
