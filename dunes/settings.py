@@ -63,6 +63,8 @@ SETTINGS: dict[str, Setting] = {
         "Radio of the mesh: bluez, bluez:hci0 or hci:MONIKER; default: the site's, else bluez.",
         "DUNES_BLE",
     ),
+    "mesh.profile": Setting(TEXT, "", "Mesh profile (TOML) that mesh-init uses."),
+    "mesh.plan": Setting(TEXT, "", "Plan of torgo that mesh-init follows."),
     "starlink.router_ip": Setting(TEXT, "192.168.1.1", "Address of the Starlink router."),
     "starlink.dish_ip": Setting(TEXT, "192.168.100.1", "Address of the dish."),
     "starlink.transport": Setting(TEXT, "auto", "auto, grpc or grpc-web."),

@@ -52,11 +52,19 @@ def mesh_init(
     ble: Ble = None,
     profile: Annotated[
         Path | None,
-        typer.Option("--profile", metavar="FILE", help="TOML with groups, models, power modes."),
+        typer.Option(
+            "--profile",
+            metavar="FILE",
+            help="TOML with groups, models, power modes. [default: mesh.profile]",
+        ),
     ] = None,
     plan: Annotated[
         Path | None,
-        typer.Option("--plan", metavar="FILE", help="Plan of torgo: relays, TTL, pace by name."),
+        typer.Option(
+            "--plan",
+            metavar="FILE",
+            help="Plan of torgo: relays, TTL, pace by name. [default: mesh.plan]",
+        ),
     ] = None,
     oob_file: Annotated[
         Path | None,
@@ -97,6 +105,9 @@ def mesh_init(
 
     if not 0 < nodes <= NODES_MAX or parallel < 0:
         raise UsageError(f"--nodes is 1 to {NODES_MAX}", hint="--nodes 20")
+    settings = load()
+    profile = profile or _configured(settings["mesh.profile"])
+    plan = plan or _configured(settings["mesh.plan"])
     period_s = None if period is None else duration_s(period)
     chosen = load_profile(_text(profile), where=str(profile))
     request = Request(
@@ -115,7 +126,6 @@ def mesh_init(
         duration_s(quiet_after),
         parallel,
     )
-    settings = load()
     if dry_run:
         report = rehearse(settings, request)
         screen.show(report, report_lines)
@@ -159,6 +169,10 @@ def _exit_status(report: "MeshInitReport") -> int:
     if report.complete:
         return Exit.OK
     return Exit.NO if report.configured else Exit.UNAVAILABLE
+
+
+def _configured(text: str) -> Path | None:
+    return Path(text) if text else None
 
 
 def _text(path: Path | None) -> str | None:

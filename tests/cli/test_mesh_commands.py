@@ -246,6 +246,16 @@ def test_a_dry_run_touches_nothing_and_says_what_cannot_be(typed, home):
     assert "50 nodes spread over 10,000 m" in range_
 
 
+def test_profile_and_plan_may_be_configured_once(typed, home):
+    home.mkdir(exist_ok=True)
+    (home / "farm.toml").write_text('[power.low]\npublish_period = "7m"\n')
+    argv = ["dunes", "mesh-init", "--nodes", "2", "--dry-run", "--json"]
+    named = typed(*argv, DUNES_MESH_PROFILE=str(home / "farm.toml"))
+    assert 420.0 == json.loads(named.stdout)["design"]["publish_period_s"]
+    missing = typed(*argv, DUNES_MESH_PLAN="gone.json")
+    assert (66, True) == (missing.returncode, "gone.json" in missing.stderr)
+
+
 @pytest.mark.parametrize(
     ("argv", "exit_", "said"),
     [
