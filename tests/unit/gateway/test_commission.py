@@ -151,7 +151,9 @@ def test_a_half_provisioned_node_whose_identity_is_over_is_recovered_through_a_p
     in_loop(body)
 
 
-def test_a_half_provisioned_node_that_is_gone_is_named_and_the_rest_goes_on():
+def test_a_half_provisioned_node_that_is_gone_is_named_and_the_rest_goes_on(monkeypatch):
+    monkeypatch.setattr("dunes.mesh.requests.TIMEOUT_S", 0.3)
+
     async def body():
         place = Place(3)
         async with place.site:
