@@ -32,6 +32,8 @@ HEARD_PERCENT = 95.0
 """The guide's packet delivery."""
 IN_FLIGHT_S = 1.0
 """What a node has sent is heard within this."""
+SETTLE_S = 3.0
+"""A sync that has just begun is still opening connections, each two round trips long."""
 PERIODS = 1.5
 """The first reading comes within so many periods of its node."""
 POSITION, LATITUDE = "position", "latitude"
@@ -136,6 +138,7 @@ class MeshTrial(SkyTrial):
         """Hurry first: nodes speak once in their period, and that is site time."""
         self._hurry()
         SkyTrial._prepare(self)  # noqa: SLF001 - no super() in a class with slots
+        sleep(SETTLE_S)
 
     def _drain(self) -> MadeState:
         """Wait until the ground station holds all that the gateway has heard."""

@@ -53,6 +53,7 @@ from dunes.uplink.target import (
     pin_key,
     pinned_key,
 )
+from dunes.uplink.window import WINDOW_MIN
 
 if TYPE_CHECKING:
     from dunes.secrets import Secret
@@ -183,6 +184,7 @@ class Sync:
 
         pump = self._pump(key, carrier, progress)
         keeper = asyncio.ensure_future(self._keep_log(key, carrier)) if watch else None
+        warmer = asyncio.ensure_future(self._warm(carrier)) if watch else None
         try:
             try:
                 await pump.run(watch=watch)
@@ -192,8 +194,9 @@ class Sync:
                 await pump.run(watch=watch)
             await self._bring_log(key, carrier)
         finally:
-            if keeper is not None:
-                keeper.cancel()
+            for task in (keeper, warmer):
+                if task is not None:
+                    task.cancel()
             self._measure(began_s, pump.counts)
             await carrier.aclose()
         self.report.state = "done"
@@ -212,6 +215,16 @@ class Sync:
         self.report.notes.append(
             f"{self.target.name} was shown that key {identity.kid} follows the enrolled one"
         )
+
+    async def _warm(self, carrier: HttpsCarrier) -> None:
+        """With `watch`: open connections before an alert needs one.
+
+        On the Moon a new one costs five seconds, two round trips; one that is busy with
+        routine readings costs nearly as much. If the link is in trouble, the pump will say so.
+        """
+        gateway = self.buffer.gateway
+        asks = [carrier.heads(gateway, self.table) for _ in range(WINDOW_MIN)]
+        await asyncio.gather(*asks, return_exceptions=True)
 
     async def _keep_log(self, key: VerifyKey, carrier: HttpsCarrier) -> None:
         """With `watch`: have the log countersigned as it grows."""
