@@ -226,7 +226,7 @@ def test_a_probe_writes_at_the_address_reads_back_and_resets(shelf, pyocd):
         ({"fail": "no ACK"}, "probe-failed"),
         ({"target": Target(broken=True)}, "storage"),
     ],
-    ids=str,
+    ids=["none", "two", "silent", "broken"],
 )
 def test_what_goes_wrong_at_a_probe_is_told(shelf, pyocd, change, code):
     for name, value in change.items():
