@@ -49,6 +49,10 @@ COMMANDS: dict[str, Entry] = {
         "dunes.commands.mesh_remove:mesh_remove",
         "Take a node out of a mesh: reset it, or lock it out with new keys for all others.",
     ),
+    "mesh-link": Entry(
+        "dunes.commands.mesh_link:mesh_link",
+        "Tell a mesh the readings of a device that is no node: a satellite, a buoy.",
+    ),
     "mesh-export": Entry(
         "dunes.commands.mesh_export:mesh_export",
         "Write a mesh into a file: a Configuration Database, or its whole state with SEQ and IV.",

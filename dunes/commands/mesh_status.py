@@ -37,6 +37,13 @@ def lines(report: "MeshStatusReport") -> Iterator[str]:
         yield f"  kept         {report.live.kept:,} readings"
         for reason, times in sorted(report.live.dropped.items()):
             yield f"  refused      {times:,} {reason}"
+        if report.linked:
+            count = report.live.published
+            yield f"  published    {count:,} report{'' if count == 1 else 's'} of linked devices"
+        for reason, times in sorted(report.live.skipped.items()):
+            yield f"  not told     {times:,} for their {reason}"
+    for each in report.linked:
+        yield f"  linked       {printable(each.device)} speaks as {each.address:04x}"
     if report.nodes:
         heads = ("NODE", "ADDRESS", "STATE", "RELAY", "TTL", "PERIOD", "HEARD")
         yield from table_lines(heads, (_row(node) for node in report.nodes))

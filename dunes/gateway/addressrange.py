@@ -11,10 +11,18 @@ from random import Random
 from dunes.errors import NotFound
 from dunes.gateway.mark import Ranges, merged, without
 from dunes.mesh.address import UNICAST_MAX
+from dunes.mesh.managerstate import OWN_ELEMENTS
 
 WANTED = 0x1000
 LEAST = 2
 """Our own address, and one to give out."""
+ROOM_FROM = 4 * OWN_ELEMENTS
+"""In a range as large, addresses for elements of ours are kept from nodes."""
+
+
+def first_for_nodes(first: int, last: int) -> int:
+    """Say which address of a range of ours a node may have first; the gateway has `first`."""
+    return first + (OWN_ELEMENTS if last - first + 1 >= ROOM_FROM else 1)
 
 
 def choose_range(

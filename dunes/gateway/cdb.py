@@ -17,18 +17,22 @@ from typing import Any
 from dunes.clock import US_PER_S, rfc3339
 from dunes.errors import PeerError
 from dunes.gateway.cdbfields import write_publish
+from dunes.gateway.devicelinks import DeviceLink
 from dunes.gateway.mark import Ranges, merged, without
 from dunes.gateway.names import choose_name
 from dunes.gateway.naming import default_name
 from dunes.gateway.wholestate import PROVISIONER, About, WholeMesh
 from dunes.mesh.control import Feature
 from dunes.mesh.keys import AppKeyRecord, NetKeyRecord
-from dunes.mesh.managerstate import KnownNode, NodeGone, Progress
+from dunes.mesh.managerstate import OWN_ELEMENTS, KnownNode, NodeGone, Progress
 from dunes.mesh.models.composition import Composition
+from dunes.mesh.models.habitat import habitat
 
 JSON_SCHEMA = "http://json-schema.org/draft-04/schema#"
 SCHEMA_ID = "https://www.bluetooth.com/specifications/specs/mesh-cdb-1-0-1-schema.json#"
 VERSION = "1.0.1"
+OUR_APP = 0
+"""The application key that nodes are set up with here."""
 NOT_SUPPORTED = 2
 """State of a feature that a node cannot do at all; 0 is off, 1 is on."""
 FEATURES = {
@@ -179,7 +183,10 @@ def _own_provisioner(
     whole: WholeMesh, own: Provisioner, others: list[dict[str, Any]]
 ) -> dict[str, Any]:
     state = whole.state
-    mine = merged([(state.unicast, state.unicast), (state.low, state.high)])
+    last = state.unicast + state.elements - 1
+    if state.unicast < state.low <= state.unicast + OWN_ELEMENTS:
+        last = state.low - 1  # nobody else may give out what our elements will have
+    mine = merged([(state.unicast, last), (state.low, state.high)])
 
     def left(all_: Ranges, name: str, low: str, high: str) -> Ranges:
         taken = [
@@ -214,8 +221,19 @@ def _own_node(whole: WholeMesh, own: Provisioner, *, device_keys: bool) -> dict[
         "excluded": False,
         "netKeys": [{"index": net.index, "updated": bool(net.phase)} for net in keys.nets],
         "appKeys": [{"index": app.index, "updated": app.new_key is not None} for app in keys.apps],
-        "elements": [{"index": 0, "name": own.name, "location": "0000", "models": models}],
+        "elements": [
+            {"index": 0, "name": own.name, "location": "0000", "models": models},
+            *(_own_element(index, whole.links) for index in range(1, whole.state.elements)),
+        ],
     }
+
+
+def _own_element(index: int, links: Iterable[DeviceLink]) -> dict[str, Any]:
+    """Write an element by which a device speaks that is no node: it sends reports."""
+    device = next((each.device for each in links if each.element == index), "")
+    model = {"modelId": str(habitat().server), "bind": [OUR_APP], "subscribe": []}
+    name = device or f"Element {index}"
+    return {"index": index, "name": name, "location": "0000", "models": [model]}
 
 
 def _node(node: KnownNode, about: About, *, device_keys: bool) -> dict[str, Any]:

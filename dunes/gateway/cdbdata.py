@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 
-from dunes.gateway.addressrange import choose_range
-from dunes.gateway.cdb import provisioner_uuid
+from dunes.gateway.addressrange import choose_range, first_for_nodes
+from dunes.gateway.cdb import OUR_APP, provisioner_uuid
 from dunes.gateway.groups import Group, Label
 from dunes.gateway.wholestate import About
 from dunes.mesh.ivindex import UNKNOWN, IvRecord
@@ -13,9 +13,6 @@ from dunes.mesh.keys import AppKeyRecord
 from dunes.mesh.managerstate import KnownNode, ManagerState, NodeGone
 from dunes.mesh.state import KeysRecord, StackState
 from dunes.mesh.toolbox import KEY_BYTES
-
-OUR_APP = 0
-"""The application key that nodes are set up with here."""
 
 
 @dataclass(slots=True)
@@ -63,7 +60,7 @@ class Database:
         """
         gone = [(each.unicast, each.unicast + each.elements - 1) for each in self.gone]
         first, last, shared = choose_range(rng, [*self.taken, *gone], self.ranges)
-        return self._state(first, first + 1, last, rng), shared
+        return self._state(first, first_for_nodes(first, last), last, rng), shared
 
     def has_provisioner(self, unicast: int) -> bool:
         """Say whether a gateway of ours with this address is among the provisioners."""

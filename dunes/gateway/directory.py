@@ -9,6 +9,7 @@ from sqlalchemy import Row, select
 
 from dunes.buffer.store import Buffer
 from dunes.gateway import rows, tables
+from dunes.gateway.devicelinks import DeviceLink
 from dunes.gateway.groups import Group, Label
 from dunes.gateway.lock import holder_of
 from dunes.gateway.naming import NodeName, element_name, find_address, mesh_table
@@ -184,6 +185,15 @@ class Directory:
         )
         with self.buffer.reading() as connection:
             return [Label(bytes(row[0]), row[1], row[2]) for row in connection.execute(query)]
+
+    def links(self) -> list[DeviceLink]:
+        """Give the elements of ours that are or were some device's, in their order."""
+        with self.buffer.reading() as connection:
+            return rows.load_links(connection, self.network.id)
+
+    def linked(self) -> dict[str, int]:
+        """Give the elements of ours by the devices that speak by them."""
+        return {each.device: each.element for each in self.links() if each.device}
 
     def sent_from(self, src: int) -> SeqRecord:
         """Give the numbers that may have been sent from an address of ours."""

@@ -107,6 +107,7 @@ def gather(store: MeshStore, gateway: str, *, moved: bool = False) -> WholeMesh:
         gateway,
         moved,
         store.clock.unix_us(),
+        tuple(store.links()),
     )
 
 

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random, SystemRandom
 
@@ -17,6 +17,7 @@ from dunes.crypto.identity import Identity, public_documents
 from dunes.errors import DataError, NotFound, StorageError, UsageError
 from dunes.gateway.cdbdata import Database
 from dunes.gateway.cdbread import is_cdb, read_cdb
+from dunes.gateway.devicelinks import DeviceLink, count_elements
 from dunes.gateway.localmesh import LocalMesh
 from dunes.gateway.opening import Beside, MeshExists
 from dunes.gateway.store import MeshStore
@@ -49,7 +50,7 @@ class ImportReport:
         app_keys: how many.
         groups: how many groups and virtual addresses have a name.
         unicast: our own address, e.g. `0x0001`.
-        range: addresses that we give out, e.g. `0x0002-0x7fff`.
+        range: addresses that we give out, e.g. `0x0009-0x7fff`.
         seq: the next sequence number.
         iv_index: the IV index; None: the first beacon will tell.
         replaced: what was here by that name is gone.
@@ -186,7 +187,13 @@ def plan_import(
     else:
         state, notes = _join(given, same, dice)
         without_key = given.without_key
-    beside = Beside(given.groups, given.labels, given.about, given.others)
+    links: tuple[DeviceLink, ...] = ()
+    if isinstance(given, WholeMesh):
+        links = given.links
+    elif same is not None:
+        links, said = _kept_links(given, same, state)
+        state, notes = replace(state, elements=count_elements(links)), notes + said
+    beside = Beside(given.groups, given.labels, given.about, given.others, links)
     if same is not None:
         state = same.behind(state, dice)
         notes += _forgotten(same, state)
@@ -269,6 +276,24 @@ def _one_gateway(given: WholeMesh, settings: Settings, state: ManagerState) -> l
         *notes,
         f"{who} must not be used any more: it lets in nodes at addresses that are ours",
     ]
+
+
+def _kept_links(
+    given: Database, here: LocalMesh, state: ManagerState
+) -> tuple[tuple[DeviceLink, ...], list[str]]:
+    """Keep the elements of ours, unless somebody gave their addresses to nodes."""
+    end = state.unicast + count_elements(here.links)
+    clash = [
+        node
+        for node in (*given.nodes, *given.others)
+        if node.unicast < end and node.unicast + node.elements > state.unicast + 1
+    ]
+    lost = [each.device for each in here.links if each.device]
+    if not clash:
+        return here.links, []
+    if not lost:
+        return (), []
+    return (), [f"no longer linked, as nodes have their addresses: {', '.join(lost)}"]
 
 
 def _forgotten(here: LocalMesh, state: ManagerState) -> list[str]:

@@ -2,13 +2,14 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from dunes.clock import US_PER_S, rfc3339
 from dunes.errors import TryLater
+from dunes.gateway.forwarding import forward
 from dunes.gateway.owner import Gateway, open_gateway
 from dunes.gateway.readings import Item
 from dunes.gateway.service import Service, socket_path
@@ -140,7 +141,7 @@ async def listen(
         async with gateway.proxies.kept(), Service(path, verbs_of(gateway)).serving():
             await gateway.reach(timeout_s=timeout_s)
             note(f"listening to {name} by {gateway.radio.name}; readings go to {goes_to}")
-            number = await _until(gateway, listener.enough, duration_s)
+            number = await _until(gateway, listener.enough, duration_s, forward(gateway))
             await gateway.runner.flush()
         return Heard(
             name,
@@ -199,8 +200,16 @@ class _Listener:
             self.gateway.runner.send(dst, Raw(payload), app_index=app_index)
 
 
-async def _until(gateway: Gateway, enough: asyncio.Event, duration_s: float | None) -> int:
-    """Wait for enough, for a signal, or the end of the time; gives the signal."""
+async def _until(
+    gateway: Gateway,
+    enough: asyncio.Event,
+    duration_s: float | None,
+    beside: Coroutine[Any, Any, None],
+) -> int:
+    """Wait for enough, for a signal, or the end of the time; gives the signal.
+
+    What is done beside it ends with it; should that fail, all does.
+    """
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[int] = loop.create_future()
 
@@ -213,7 +222,7 @@ async def _until(gateway: Gateway, enough: asyncio.Event, duration_s: float | No
         loop.add_signal_handler(number, stop, number)
     waits: list[asyncio.Future[Any]] = [
         asyncio.ensure_future(each)
-        for each in (enough.wait(), gateway.runner.failed(), gateway.proxies.failed())
+        for each in (enough.wait(), gateway.runner.failed(), gateway.proxies.failed(), beside)
     ]
     try:
         async with asyncio.timeout(duration_s):

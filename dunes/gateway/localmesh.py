@@ -5,6 +5,7 @@ from random import Random
 
 from dunes.errors import NotFound
 from dunes.gateway import rows
+from dunes.gateway.devicelinks import DeviceLink
 from dunes.gateway.directory import mark_path
 from dunes.gateway.mark import Mark, Ranges, merged, read_mark
 from dunes.gateway.recovery import judge
@@ -28,6 +29,7 @@ class LocalMesh:
         given: addresses of nodes that are, and of those that left.
         replay: replay list.
         mark: what the mark outside of the database says; None if there is none of this mesh.
+        links: elements of ours that are or were some device's.
     """
 
     network: rows.Network
@@ -37,6 +39,7 @@ class LocalMesh:
     given: Ranges
     replay: tuple[ReplayEntry, ...]
     mark: Mark | None
+    links: tuple[DeviceLink, ...] = ()
 
     @classmethod
     def look(cls, settings: Settings, name: str) -> "LocalMesh | None":
@@ -58,6 +61,7 @@ class LocalMesh:
                 merged((first, first + count - 1) for first, count in ranges),
                 store.replay(),
                 mark if mark is not None and mark.mesh == store.uuid else None,
+                tuple(store.links()),
             )
 
     @property

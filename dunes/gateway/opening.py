@@ -13,6 +13,7 @@ from dunes.clock import Clock
 from dunes.crypto.identity import Identity
 from dunes.errors import ConfigError, Denied, LocalError, NotFound
 from dunes.gateway import rows, saving, tables
+from dunes.gateway.devicelinks import DeviceLink
 from dunes.gateway.groups import Group, Label
 from dunes.gateway.sealing import SECRET_BYTES, FieldSealer
 from dunes.gateway.wholestate import About
@@ -35,12 +36,14 @@ class Beside:
         labels: virtual addresses with their names.
         about: of nodes, by primary address.
         others: other provisioners of the mesh.
+        links: elements of ours that are or were some device's.
     """
 
     groups: Sequence[Group] = ()
     labels: Sequence[Label] = ()
     about: Mapping[int, About] = field(default_factory=dict)
     others: Sequence[KnownNode] = ()
+    links: Sequence[DeviceLink] = ()
 
 
 class MeshExists(Denied):
@@ -180,6 +183,7 @@ def insert_mesh(
                 saving.save_node(connection, scribe, other)
             saving.save_groups(connection, made.id, beside.groups, beside.labels)
             saving.save_about(connection, made.id, beside.about)
+            saving.save_links(connection, made.id, beside.links)
         wrapped = sealer.wrap(made.uuid, identity.recipient.public)
         saving.save_wrap(connection, made.id, identity.kid, wrapped, now_us)
     return made

@@ -21,6 +21,8 @@ from dunes.buffer.keyring import Keyring
 from dunes.buffer.store import Buffer, open_buffer
 from dunes.clock import SYSTEM_CLOCK
 from dunes.errors import NotFound
+from dunes.gateway.bridge import Bridge
+from dunes.gateway.devicelinks import count_elements
 from dunes.gateway.feed import FeedKeeper, StoreKeeper
 from dunes.gateway.proxies import Proxies
 from dunes.gateway.readings import Readings
@@ -45,6 +47,7 @@ class Gateway:
         runner: at work.
         proxies: the way in.
         readings: turns messages into readings.
+        bridge: turns readings of linked devices into messages.
         appender: writes the table; None where nobody listens.
         note: told what an operator may want to know.
     """
@@ -55,6 +58,7 @@ class Gateway:
     runner: Runner
     proxies: Proxies
     readings: Readings
+    bridge: Bridge
     appender: Appender | None = None
     note: Callable[[str], None] = field(default=lambda _text: None)
 
@@ -62,6 +66,11 @@ class Gateway:
     def manager(self) -> Manager:
         """Give the protocol core."""
         return self.runner.manager
+
+    def relink(self) -> None:
+        """Take the links that the store has now."""
+        self.manager.grow(count_elements(self.store.links()))
+        self.bridge.relink(self.store.linked())
 
     async def reach(self, *, timeout_s: float) -> None:
         """Wait until a proxy carries messages; within `proxies.kept`.
@@ -146,7 +155,8 @@ async def open_gateway(
         runner = await stack.enter_async_context(Runner(manager, radio, keeper, note=note))
         manager.listen(store.labels())
         proxies = Proxies(runner)
-        yield Gateway(settings, store, radio, runner, proxies, readings, appender, note)
+        bridge = Bridge(radio.simulated, store.linked())
+        yield Gateway(settings, store, radio, runner, proxies, readings, bridge, appender, note)
 
 
 def _node_of(manager: Manager) -> Callable[[int], tuple[int, str] | None]:

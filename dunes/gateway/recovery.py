@@ -23,7 +23,7 @@ from dunes.errors import StorageError
 from dunes.gateway.mark import Mark, merged, without
 from dunes.mesh.address import SEQ_END
 from dunes.mesh.ivindex import STATE_MIN_S, IvRecord
-from dunes.mesh.managerstate import ManagerState, NodeGone
+from dunes.mesh.managerstate import OWN_ELEMENTS, ManagerState, NodeGone
 from dunes.mesh.sequence import SeqRecord
 
 SEQ_MARGIN = 0x20000
@@ -123,7 +123,7 @@ def _without_mark(state: ManagerState, rng: Random) -> Judgement:
         jumped = replace(seq, limit=min(seq.limit + SEQ_MARGIN, SEQ_END))
         skipped = f"{jumped.limit - seq.limit} sequence numbers are skipped to be safe"
         return Judgement(seq=jumped, notes=[unknown + skipped])
-    found = Judgement(unicast, gone=[NodeGone(state.unicast, 1, state.stack.iv.index)])
+    found = Judgement(unicast, gone=[left_by(state)])
     found.notes.append(
         f"{unknown}the gateway sends from {unicast:#06x} from now on, no longer from "
         f"{state.unicast:#06x}, so that no number is used twice"
@@ -132,20 +132,31 @@ def _without_mark(state: ManagerState, rng: Random) -> Judgement:
 
 
 def another_address(state: ManagerState, rng: Random) -> int | None:
-    """Choose an address of ours that nobody has and nobody had; None if none is left."""
+    """Choose an address of ours that nobody has and nobody had; None if none is left.
+
+    All our elements find room from there on, and where there is more of it, some to come.
+    """
     taken = [*given_by(state), (state.unicast, state.unicast)]
     free = without(((state.low, state.high),), taken)
-    if not free:
-        return None
-    first, last = rng.choice(free)
-    return rng.randint(first, last)
+    for room in (max(OWN_ELEMENTS, state.elements), state.elements):
+        wide = [(first, last) for first, last in free if last - first + 1 >= room]
+        if wide:
+            first, last = rng.choice(wide)
+            return rng.randint(first, last - room + 1)
+    return None
+
+
+def left_by(state: ManagerState) -> NodeGone:
+    """Give our addresses as those that nobody gets soon, as we take others."""
+    return NodeGone(state.unicast, state.elements, state.stack.iv.index)
 
 
 def given_by(state: ManagerState) -> tuple[tuple[int, int], ...]:
-    """Give the addresses of all nodes that are, and of those that left, as ranges."""
+    """Give the addresses of all nodes that are and that left, and of our further elements."""
     nodes = [(node.unicast, node.unicast + node.elements - 1) for node in state.nodes]
     gone = [(each.unicast, each.unicast + each.elements - 1) for each in state.gone]
-    return merged([*nodes, *gone])
+    own = [(state.unicast + 1, state.unicast + state.elements - 1)] if state.elements > 1 else []
+    return merged([*nodes, *gone, *own])
 
 
 def _order(record: SeqRecord) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 
 from dunes.clock import US_PER_S
 from dunes.gateway import tables
+from dunes.gateway.devicelinks import DeviceLink, count_elements
 from dunes.gateway.sealing import SALT_BYTES, FieldSealer, field_name
 from dunes.gateway.wholestate import PROVISIONER
 from dunes.mesh.ivindex import IvRecord
@@ -117,7 +118,19 @@ def load_state(connection: Connection, network: Network, scribe: Scribe) -> Mana
         tuple(load_gone(connection, network.id)),
         network.low,
         network.high,
+        count_elements(load_links(connection, network.id)),
     )
+
+
+def load_links(connection: Connection, network_id: int) -> list[DeviceLink]:
+    """Give our further elements, in their order."""
+    link = tables.link.c
+    query = (
+        select(link.element, link.device, link.since_us)
+        .where(link.network_id == network_id)
+        .order_by(link.element)
+    )
+    return [DeviceLink(*row) for row in connection.execute(query)]
 
 
 def iv_of(network: Network, now_us: int) -> IvRecord:

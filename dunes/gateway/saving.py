@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from dunes.errors import LocalError
 from dunes.gateway import tables
+from dunes.gateway.devicelinks import DeviceLink
 from dunes.gateway.groups import Group, Label
 from dunes.gateway.rows import APP, NET, Scribe
 from dunes.gateway.wholestate import About
@@ -49,6 +50,7 @@ def erase(connection: Connection, network_id: int, *, keep_seq: bool) -> None:
         tables.gone,
         tables.group,
         tables.label,
+        tables.link,
     ):
         connection.execute(delete(table).where(table.c.network_id == network_id))
 
@@ -202,6 +204,13 @@ def save_groups(
     for label in labels:
         row = {"uuid": label.uuid, "address": label.address, "name": label.name}
         upsert(connection, tables.label, [mesh | row])
+
+
+def save_links(connection: Connection, network_id: int, links: Iterable[DeviceLink]) -> None:
+    """Write elements of ours, each in place of what it was before."""
+    for each in links:
+        row = {"element": each.element, "device": each.device, "since_us": each.since_us}
+        upsert(connection, tables.link, [{"network_id": network_id} | row])
 
 
 def save_replay(connection: Connection, network_id: int, entries: Iterable[ReplayEntry]) -> None:

@@ -72,6 +72,8 @@ class Live:
         dropped: what was refused, by reason.
         heard: seconds since a node was heard, by its primary address.
         suspects: by a node's name, what was refused of it, by reason.
+        published: reports of linked devices that were sent.
+        skipped: readings of linked devices that were not, by reason.
     """
 
     online: bool
@@ -83,6 +85,25 @@ class Live:
     dropped: dict[str, int] = field(default_factory=dict)
     heard: dict[str, float] = field(default_factory=dict)
     suspects: dict[str, dict[str, int]] = field(default_factory=dict)
+    published: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedDevice:
+    """A device that is no node; the gateway speaks for it.
+
+    Attributes:
+        device: its name.
+        element: of the gateway.
+        address: of that element.
+        since: RFC 3339.
+    """
+
+    device: str
+    element: int
+    address: int
+    since: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +118,7 @@ class MeshStatusReport:
         owner: who uses it now; null: nobody.
         live: what the owner says; null without one that answers.
         groups: names by address.
+        linked: devices that the gateway speaks for.
     """
 
     mesh_id: str
@@ -106,6 +128,7 @@ class MeshStatusReport:
     owner: str | None
     live: Live | None
     groups: dict[str, str] = field(default_factory=dict)
+    linked: tuple[LinkedDevice, ...] = ()
 
 
 async def live(gateway: Gateway, args: dict[str, Any]) -> Live:
@@ -134,6 +157,8 @@ async def live(gateway: Gateway, args: dict[str, Any]) -> Live:
         dict(gateway.manager.dropped + gateway.manager.stack.dropped),
         heard,
         suspects,
+        gateway.bridge.published,
+        dict(+gateway.bridge.skipped),
     )
 
 
@@ -163,6 +188,16 @@ async def standing(settings: Settings, mesh_id: str | None) -> MeshStatusReport:
             store.written_by,
             now,
             {f"{address:04X}": name for address, name in store.groups().items()},
+            tuple(
+                LinkedDevice(
+                    each.device,
+                    each.element,
+                    store.network.unicast + each.element,
+                    rfc3339(each.since_us),
+                )
+                for each in store.links()
+                if each.device
+            ),
         )
 
 

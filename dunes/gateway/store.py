@@ -22,6 +22,7 @@
     store.note_seen(unicast, at_us)                      written with the next `apply`
     store.set_settings(unicast, {...})                   what was configured, for exports
     store.groups(), store.set_group(…), store.labels(), store.set_label(…)
+    store.link("cube-sat-001"), store.unlink(…), store.links(), store.linked()
 
 What holds:
 

@@ -135,6 +135,17 @@ group = Table(
     Column("parent", Integer, nullable=False),
 )
 
+link = Table(
+    "mesh_link",
+    metadata,
+    # elements of ours that devices speak by which are no nodes; they follow `unicast`
+    _of_network(),
+    Column("element", Integer, primary_key=True, autoincrement=False),
+    # empty: the address stays ours, for the next device
+    Column("device", String(64), nullable=False),
+    Column("since_us", BigInteger, nullable=False),
+)
+
 label = Table(
     "mesh_label",
     metadata,

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from dunes.gateway.changing import configure, refresh_keys, remove
+from dunes.gateway.linking import link
 from dunes.gateway.owner import Gateway, open_gateway
 from dunes.gateway.sending import send
 from dunes.gateway.service import NoOwner, Tell, Verb, ask_owner, socket_path
@@ -26,6 +27,7 @@ VERBS: Mapping[str, Work] = {
     "config": configure,
     "refresh": refresh_keys,
     "remove": remove,
+    "link": link,
     "status": live,
 }
 

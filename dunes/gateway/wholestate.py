@@ -17,9 +17,10 @@ from typing import Any
 
 from dunes.clock import US_PER_S, rfc3339
 from dunes.errors import DataError
+from dunes.gateway.devicelinks import LINKS_MAX, DeviceLink, count_elements
 from dunes.gateway.groups import Group, Label
 from dunes.gateway.members import Members
-from dunes.gateway.recovery import SEQ_MARGIN, another_address
+from dunes.gateway.recovery import SEQ_MARGIN, another_address, left_by
 from dunes.mesh.address import ADDRESS_MAX, SEQ_END, UNICAST_MAX
 from dunes.mesh.ivindex import UNKNOWN, IvRecord
 from dunes.mesh.keys import KEY_INDEX_MAX, AppKeyRecord, NetKeyRecord, Phase
@@ -43,6 +44,7 @@ ONCE = {
     "replay": "src",
     "groups": "address",
     "labels": "uuid",
+    "links": "element",
 }
 PROVISIONER = "provisioner"
 """Among a node's settings: it is another provisioner, with these ranges."""
@@ -85,6 +87,7 @@ class WholeMesh:
         gateway: who wrote it: the name or key id of that gateway.
         moved: that gateway gave the mesh away when it wrote this.
         written_us: when.
+        links: elements of ours that are or were some device's.
     """
 
     mesh_id: str
@@ -97,6 +100,7 @@ class WholeMesh:
     gateway: str = ""
     moved: bool = False
     written_us: int = 0
+    links: tuple[DeviceLink, ...] = ()
 
     def for_import(self, now_us: int, rng: Random) -> ManagerState:
         """Give the state that a gateway begins with.
@@ -123,7 +127,7 @@ class WholeMesh:
         fresh = self.moved and passed_s < FRESH_S
         unicast = None if fresh else another_address(state, rng)
         if unicast is not None:
-            gone = (*state.gone, NodeGone(state.unicast, 1, iv.index))
+            gone = (*state.gone, left_by(state))
             state, seq = replace(state, unicast=unicast, gone=gone), SeqRecord()
         return replace(state, stack=replace(stack, iv=iv, seq=seq))
 
@@ -173,6 +177,15 @@ def encode_whole(whole: WholeMesh) -> bytes:
             for each in whole.labels
         ],
     }
+    if whole.links:  # without it, older programs read the file too
+        members["links"] = [
+            {
+                "element": each.element,
+                "device": each.device,
+                "since_at": rfc3339(each.since_us),
+            }
+            for each in whole.links
+        ]
     members["sha256"] = _digest(members)
     return json.dumps(members, indent=1, ensure_ascii=False).encode() + b"\n"
 
@@ -263,6 +276,12 @@ def read_whole(content: dict[str, Any]) -> WholeMesh:
         for node, each in zip(nodes, top.parts("nodes"), strict=True)
     }
     others = tuple(node for node in nodes if about[node.unicast].is_provisioner)
+    links = tuple(
+        DeviceLink(
+            each.number("element", 1, LINKS_MAX), each.text("device"), each.moment_us("since_at")
+        )
+        for each in (top.parts("links") if "links" in content else ())
+    )
     state = ManagerState(
         _unicast(top, "unicast"),
         stack,
@@ -277,8 +296,9 @@ def read_whole(content: dict[str, Any]) -> WholeMesh:
         ),
         _unicast(top, "low"),
         _unicast(top, "high"),
+        count_elements(links),
     )
-    _check_addresses(state.unicast, nodes)
+    _check_addresses(range(state.unicast, state.unicast + state.elements), nodes)
     whole = WholeMesh(
         check_name(top.text("mesh_id"), "mesh"),
         top.octets("mesh_uuid", KEY_BYTES),
@@ -304,9 +324,10 @@ def read_whole(content: dict[str, Any]) -> WholeMesh:
         top.text("gateway"),
         top.flag("moved"),
         top.moment_us("written_at"),
+        links,
     )
     for name, key in ONCE.items():
-        found = [each.content[key] for each in top.parts(name)]
+        found = [each.content[key] for each in (top.parts(name) if name in content else ())]
         if len(set(found)) != len(found):
             raise DataError(f"{name} has one of them twice", hint=HINT, code=CODE)
     return whole
@@ -356,9 +377,9 @@ def _read_about(given: Members) -> About:
     )
 
 
-def _check_addresses(own: int, nodes: Iterable[KnownNode]) -> None:
+def _check_addresses(own: Iterable[int], nodes: Iterable[KnownNode]) -> None:
     """Refuse two owners of one address: whoever edited the digest too is told."""
-    taken = {own}
+    taken = set(own)
     for node in nodes:
         for address in range(node.unicast, node.unicast + node.elements):
             if address in taken or address > UNICAST_MAX:

@@ -13,11 +13,13 @@ from dunes.clock import SYSTEM_CLOCK, Clock
 from dunes.crypto.identity import Identity, load_identity
 from dunes.errors import LocalError, NotFound, StorageError
 from dunes.gateway import rows, saving, tables
+from dunes.gateway.devicelinks import DeviceLink, check_device, choose_element
 from dunes.gateway.directory import Directory
 from dunes.gateway.groups import Group, Label
 from dunes.gateway.sealing import FieldSealer
 from dunes.gateway.wholestate import About
 from dunes.mesh.managerstate import KnownNode
+from dunes.model import check_name
 
 
 class MeshLost(StorageError):
@@ -89,6 +91,50 @@ class Writer(Directory):
         with self._writing() as connection:
             self._update(connection)
             saving.save_groups(connection, self.network.id, (), [Label(uuid, address, name)])
+
+    def link(self, device: str, *, dry_run: bool = False) -> tuple[int, bool]:
+        """Give a device an element of ours.
+
+        Args:
+            device: its name, as its readings have it.
+            dry_run: say which it would be; this works beside a writer, too.
+
+        Returns:
+            The element's number, and whether it is new to the device.
+
+        Raises:
+            NoElement: none is left.
+            DataError: no device can be called so, or it is a node of this mesh.
+        """
+        check_name(device, "device")
+        network, (linked, links) = self.network, (self.linked(), self.links())
+        if device in linked:
+            return linked[device], False
+        nodes = [(each.unicast, each.elements, each.shown) for each in self._nodes()]
+        check_device(device, (name for _, _, name in nodes))
+        element = choose_element(
+            links,
+            unicast=network.unicast,
+            high=network.high,
+            taken=nodes,
+            gone=self.gone(),
+            iv_index=network.iv_index,
+        )
+        if not dry_run:
+            self._save_link(DeviceLink(element, device, self.clock.unix_us()))
+        return element, True
+
+    def unlink(self, device: str) -> int | None:
+        """Take the element from a device; its address stays ours. None: it had none."""
+        element = self.linked().get(device)
+        if element is not None:
+            self._save_link(DeviceLink(element, "", self.clock.unix_us()))
+        return element
+
+    def _save_link(self, link: DeviceLink) -> None:
+        with self._writing() as connection:
+            self._update(connection)
+            saving.save_links(connection, self.network.id, [link])
 
     def own_device_key(self) -> bytes:
         """Give the device key that our own node has in a Configuration Database."""

@@ -117,7 +117,7 @@ class Manager:
         stack = Stack.restore(
             state.stack,
             unicast=state.unicast,
-            elements=1,
+            elements=state.elements,
             now_s=now_s,
             slept_s=slept_s,
             replay_capacity=REPLAY_CAPACITY,
@@ -296,11 +296,32 @@ class Manager:
         message: Message,
         *,
         app_index: int,
+        src: int | None = None,
         ttl: int | None = None,
         label: bytes | None = None,
     ) -> int:
-        """Send once; gives a handle that a `Sent` event repeats."""
-        return self.stack.send(ToSend(dst, message.encode(), app_index, ttl=ttl, label=label))
+        """Send once; gives a handle that a `Sent` event repeats.
+
+        Args:
+            dst: the element, group or virtual address.
+            message: to send.
+            app_index: AppKey.
+            src: one of our elements; None: the primary one.
+            ttl: the default if not given.
+            label: Label UUID of a virtual destination.
+
+        Raises:
+            LocalError: `src` is not ours.
+        """
+        if src is not None and not self.stack.is_own(src):
+            raise LocalError(f"{src:#06x} is no element of ours")
+        return self.stack.send(
+            ToSend(dst, message.encode(), app_index, src=src, ttl=ttl, label=label)
+        )
+
+    def grow(self, elements: int) -> None:
+        """Have so many elements from now on; addresses that are ours stay ours."""
+        self.stack.elements = max(elements, self.stack.elements)
 
     def state(self, now_s: float) -> ManagerState:
         """Give everything there is to keep or to export, as of now."""
@@ -313,6 +334,7 @@ class Manager:
             tuple(book.gone),
             book.low,
             book.high,
+            self.stack.elements,
         )
 
     def listen(self, labels: Iterable[bytes]) -> None:

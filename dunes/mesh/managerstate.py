@@ -16,6 +16,8 @@ from dunes.mesh.state import KeysRecord, StackState, Store
 REUSE_AFTER = 2
 """An address freed at IV index n may be given again from n+2 on: n+1 still accepts n."""
 NAME_MAX = 64
+OWN_ELEMENTS = 8
+"""Addresses that a new mesh leaves to its gateway: its own, and 7 for devices it speaks for."""
 
 
 class Progress(IntEnum):
@@ -80,6 +82,7 @@ class ManagerState:
         gone: addresses that wait.
         low: the first address to give out.
         high: the last one.
+        elements: addresses that we have, from `unicast` on.
     """
 
     unicast: int
@@ -88,13 +91,17 @@ class ManagerState:
     gone: tuple[NodeGone, ...] = ()
     low: int = 2
     high: int = UNICAST_MAX
+    elements: int = 1
 
     @classmethod
     def new(cls, rng: Random, *, unicast: int = 1, app_keys: int = 1) -> "ManagerState":
-        """Make a new mesh: a NetKey and some AppKeys; `rng` a `SystemRandom` outside of tests."""
+        """Make a new mesh: a NetKey and some AppKeys; `rng` a `SystemRandom` outside of tests.
+
+        Nodes are given addresses behind the `OWN_ELEMENTS` that may become ours.
+        """
         apps = tuple(AppKeyRecord(index, 0, rng.randbytes(16)) for index in range(app_keys))
         keys = KeysRecord((NetKeyRecord(0, rng.randbytes(16)),), apps)
-        return cls(unicast, StackState(keys=keys), low=unicast + 1)
+        return cls(unicast, StackState(keys=keys), low=unicast + OWN_ELEMENTS)
 
     def updated(self, store: Store) -> "ManagerState":
         """Give the state after a `Store`: all that a host has to keep."""

@@ -29,6 +29,7 @@ from dunes.crypto.identity import Identity
 from dunes.crypto.signing import SigningKey
 from dunes.crypto.xwing import RecipientKey
 from dunes.gateway import saving, tables
+from dunes.gateway.devicelinks import DeviceLink
 from dunes.gateway.opening import insert_mesh
 from dunes.mesh.ivindex import IvRecord
 from dunes.mesh.keys import AppKeyRecord, NetKeyRecord, Phase
@@ -93,21 +94,21 @@ MESH_UUID = SEED[:16]
 
 
 def mesh_state() -> ManagerState:
-    """Give the mesh that every database from revision 0003 on has."""
+    """Give the mesh of a database; that of revision 0003 has its nodes 7 addresses lower."""
     nets = (NetKeyRecord(0, b"n" * 16, b"N" * 16, Phase.DISTRIBUTION), NetKeyRecord(5, b"m" * 16))
     apps = (AppKeyRecord(0, 0, b"a" * 16, b"A" * 16), AppKeyRecord(7, 5, b"b" * 16))
     nodes = (
-        KnownNode(b"u" * 16, 2, 3, b"d" * 16, Progress.CONFIGURED, 9, b"\x01\x02", "hab-1"),
-        KnownNode(b"v" * 16, 5, 1, b"e" * 16, net_index=5),
+        KnownNode(b"u" * 16, 9, 3, b"d" * 16, Progress.CONFIGURED, 9, b"\x01\x02", "hab-1"),
+        KnownNode(b"v" * 16, 12, 1, b"e" * 16, net_index=5),
     )
     stack = StackState(
         SeqRecord(6, 3000),
         IvRecord(7, updating=True, age_s=12.5, recovered_age_s=99.25),
         KeysRecord(nets, apps),
-        (ReplayEntry(2, 6, 0xFFFFFF), ReplayEntry(5, 7, 0)),
+        (ReplayEntry(9, 6, 0xFFFFFF), ReplayEntry(12, 7, 0)),
     )
-    gone = (NodeGone(6, 2, 5), NodeGone(6, 2, 7))
-    return ManagerState(1, stack, nodes, gone, 2, 0x7FF)
+    gone = (NodeGone(13, 2, 5), NodeGone(13, 2, 7))
+    return ManagerState(1, stack, nodes, gone, 9, 0x7FF)
 
 
 def mesh_identity() -> Identity:
@@ -129,11 +130,13 @@ def fill_mesh(buffer: Buffer) -> None:
         above=0,
     )
     with buffer.writing() as connection:
-        saving.save_seen(connection, made.id, {2: T0_US})
+        saving.save_seen(connection, made.id, {9: T0_US})
         group = {"network_id": made.id, "address": 0xC000, "name": "sensors", "parent": 0}
         saving.upsert(connection, tables.group, [group])
         label = {"network_id": made.id, "uuid": SEED[16:], "address": 0x8123, "name": "alarms"}
         saving.upsert(connection, tables.label, [label])
+        links = [DeviceLink(1, "cube-sat-001", T0_US), DeviceLink(2, "", T0_US + 1)]
+        saving.save_links(connection, made.id, links)
 
 
 def main() -> int:

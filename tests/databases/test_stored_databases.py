@@ -24,6 +24,7 @@ from dunes.crypto.framekeys import FrameOpener
 from dunes.crypto.signing import SigningKey
 from dunes.crypto.xwing import RecipientKey
 from dunes.gateway import rows
+from dunes.gateway.devicelinks import DeviceLink
 from dunes.gateway.sealing import FieldSealer
 from dunes.mesh.ivindex import IvRecord
 from dunes.mesh.keys import AppKeyRecord, NetKeyRecord, Phase
@@ -99,21 +100,36 @@ def test_a_stored_database_opens_is_sound_and_is_written_on(stored, tmp_path):
         assert ([], 201) == (report.findings, report.lanes[2].written)
 
 
-def test_the_mesh_of_revision_3_is_read_back_key_by_key(tmp_path):
-    shutil.copy(HERE / "r0003.db", tmp_path / "buffer.db")
+MESH_CASES = [
+    # revision, first address for nodes, our elements
+    ("0003", 2, []),
+    (
+        "0004",
+        9,
+        [
+            DeviceLink(1, "cube-sat-001", 1_795_573_800_000_000),
+            DeviceLink(2, "", 1_795_573_800_000_001),
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("revision", "low", "links"), MESH_CASES, ids=["0003", "0004"])
+def test_a_stored_mesh_is_read_back_key_by_key(tmp_path, revision, low, links):
+    shutil.copy(HERE / f"r{revision}.db", tmp_path / "buffer.db")
     nets = (NetKeyRecord(0, b"n" * 16, b"N" * 16, Phase.DISTRIBUTION), NetKeyRecord(5, b"m" * 16))
     apps = (AppKeyRecord(0, 0, b"a" * 16, b"A" * 16), AppKeyRecord(7, 5, b"b" * 16))
     nodes = (
-        KnownNode(b"u" * 16, 2, 3, b"d" * 16, Progress.CONFIGURED, 9, b"\x01\x02", "hab-1"),
-        KnownNode(b"v" * 16, 5, 1, b"e" * 16, net_index=5),
+        KnownNode(b"u" * 16, low, 3, b"d" * 16, Progress.CONFIGURED, 9, b"\x01\x02", "hab-1"),
+        KnownNode(b"v" * 16, low + 3, 1, b"e" * 16, net_index=5),
     )
     stack = StackState(
         SeqRecord(6, 3000),
         IvRecord(7, updating=True, age_s=12.5, recovered_age_s=99.25),
         KeysRecord(nets, apps),
-        (ReplayEntry(2, 6, 0xFFFFFF), ReplayEntry(5, 7, 0)),
+        (ReplayEntry(low, 6, 0xFFFFFF), ReplayEntry(low + 3, 7, 0)),
     )
-    gone = (NodeGone(6, 2, 5), NodeGone(6, 2, 7))
+    gone = (NodeGone(low + 4, 2, 5), NodeGone(low + 4, 2, 7))
     kid = SigningKey.from_seed(SEED).kid
     with (
         Buffer.open(f"sqlite:///{tmp_path}/buffer.db") as buffer,
@@ -124,6 +140,6 @@ def test_the_mesh_of_revision_3_is_read_back_key_by_key(tmp_path):
         own = [RecipientKey.from_xwing_seed(kid, SEED)]
         sealer = FieldSealer.unwrap(network.uuid, wraps, own)
         scribe = rows.Scribe(network.id, network.uuid, 1, sealer, network.iv_written_us)
-        assert ManagerState(1, stack, nodes, gone, 2, 0x7FF) == rows.load_state(
-            connection, network, scribe
-        )
+        expected = ManagerState(1, stack, nodes, gone, low, 0x7FF, elements=1 + len(links))
+        assert expected == rows.load_state(connection, network, scribe)
+        assert links == rows.load_links(connection, network.id)

@@ -17,8 +17,10 @@ PACKAGES = {
 PURE = [
     "dunes/mesh/**/*.py",
     "dunes/gateway/addressrange.py",
+    "dunes/gateway/bridge.py",
     "dunes/gateway/cdb*.py",
     "dunes/gateway/design.py",
+    "dunes/gateway/devicelinks.py",
     "dunes/gateway/groups.py",
     "dunes/gateway/members.py",
     "dunes/gateway/names.py",

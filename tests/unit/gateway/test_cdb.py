@@ -114,7 +114,7 @@ def test_a_gateway_that_joins_takes_addresses_that_are_nobodys(app):
     state, shared = read_cdb(app).join(Random(1))
     assert not shared
     assert state.unicast > 0x199A
-    assert (state.unicast + 1, state.unicast + WANTED - 1) == (state.low, state.high)
+    assert (state.unicast + 8, state.unicast + WANTED - 1) == (state.low, state.high)
     assert (UNKNOWN, SeqRecord()) == (state.stack.iv.index, state.stack.seq)
     other, _ = read_cdb(app).join(Random(2))
     assert other.unicast != state.unicast

@@ -109,7 +109,7 @@ def test_a_restart_goes_on_behind_the_stored_block(pair):
     assert used <= limit
     again = Manager.start(pair.gateway.state, Random(9), now_s=0.0)
     assert limit == again.stack.sequence.next
-    assert [2, 4] == sorted(again.nodes)
+    assert [9, 11] == sorted(again.nodes)
     assert pair.manager.stack.replay.last == again.stack.replay.last
 
 
@@ -161,7 +161,7 @@ def test_data_are_sent_after_the_device_key_is_stored_and_complete_after_the_nod
     world.manager.open_provisioning(link, 20, invitation, 0.0)
     world.settle()
     (node,) = world.gateway.state.nodes
-    assert (Progress.GRANTED, 2) == (node.progress, node.unicast)
+    assert (Progress.GRANTED, 9) == (node.progress, node.unicast)
     assert isinstance(node, KnownNode)
     sent = [out.data for _, to, out in world.log if to == "node"]
     head = MessageType.PROVISIONING

@@ -83,8 +83,8 @@ def test_four_devices_are_provisioned_at_once(world):
         )
     world.settle()
     found = sorted(event.node.unicast for event in world.gateway.of(NodeProvisioned))
-    assert [2, 4, 6, 8] == found
-    assert [2, 4, 6, 8] == [node.unicast for node in world.gateway.state.nodes]
+    assert [9, 11, 13, 15] == found
+    assert [9, 11, 13, 15] == [node.unicast for node in world.gateway.state.nodes]
 
 
 def test_a_node_is_spoken_to_by_its_own_link(pair):

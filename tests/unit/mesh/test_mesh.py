@@ -25,18 +25,18 @@ def test_a_device_becomes_a_node_and_both_sides_store_it(world):
     side = world.add()
     assert side.core.advertising(0.0).service == 0x1827
     node = world.provision(side)
-    assert (2, 2) == (node.unicast, node.elements)
+    assert (9, 2) == (node.unicast, node.elements)
     assert Progress.PROVISIONED is world.gateway.state.nodes[0].progress
     assert side.state.identity.device_key == world.gateway.state.nodes[0].device_key
     seen = world.manager.identify(side.core.advertising(world.now_s).data)
-    assert 2 == seen.unicast
+    assert 9 == seen.unicast
     later = world.manager.identify(side.core.advertising(61.0).data)
     assert (0, None) == (later.net_index, later.unicast)
 
 
 def test_addresses_do_not_overlap(world):
     found = [world.provision(world.add()) for _ in range(3)]
-    assert [2, 4, 6] == [node.unicast for node in found]
+    assert [9, 11, 13] == [node.unicast for node in found]
 
 
 def test_a_proxy_is_ready_after_its_beacon_and_filter(world):
@@ -319,7 +319,7 @@ def test_a_node_that_is_reset_can_be_provisioned_again(pair):
     pair.manager.forget_node(unicast)
     again = pair.provision(side)
     assert again.unicast > unicast, "an address that was used must wait for the IV index"
-    assert [2, again.unicast] == [node.unicast for node in pair.gateway.state.nodes]
+    assert [9, again.unicast] == [node.unicast for node in pair.gateway.state.nodes]
 
 
 def test_an_unknown_opcode_and_a_wrong_key_change_nothing(pair):
