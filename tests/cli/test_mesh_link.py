@@ -101,6 +101,10 @@ def test_what_a_linked_device_measures_is_heard_in_the_mesh(site, environment, h
     told = ["dunes", "mesh-link", "--iot-device", "cube-sat-001", "--mesh-id", "lunar-ble-001"]
     linked = report_of(site(*told, "--json"))
     assert (True, 1, 0x0002) == (linked["changed"], linked["element"], linked["address"])
+    again = site(*told)
+    assert (0, True) == (again.returncode, "nothing to do" in again.stdout)
+    unknown = site(*told[:-1], "mars-ble-001")
+    assert (66, True) == (unknown.returncode, "--mesh-id lunar-ble-001" in unknown.stderr)
     report_of(site("dunes", "mesh-export", "--format", "state", "--output", "keys.json", "--json"))
     exported = home / "keys.json"
     assert ["cube-sat-001"] == [

@@ -2,8 +2,10 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 
+import jsonschema
 import pytest
 import states
 
@@ -20,6 +22,7 @@ from dunes.mesh.managerstate import KnownNode, ManagerState, NodeGone
 from dunes.settings import load
 
 SAT = "cube-sat-001"
+SCHEMA = Path(__file__).parents[3] / "docs/mesh-cdb.schema.json"
 
 
 @pytest.fixture
@@ -201,6 +204,7 @@ def test_in_a_configuration_database_the_elements_are_ours_and_nobody_elses(made
     with open_() as store:
         store.link(SAT)
         table, links = out(store, file), store.links()
+    jsonschema.validate(table, json.loads(SCHEMA.read_text()))
     (own,) = table["nodes"]
     assert [(0, "gw-1"), (1, SAT)] == [(e["index"], e["name"]) for e in own["elements"]]
     assert ["FFFF0001"] == [model["modelId"] for model in own["elements"][1]["models"]]

@@ -69,7 +69,7 @@ def test_a_provisioned_node_shows_its_identity_first_and_the_network_later(
             await gateway.provision("hab-sensor-001")
             (seen,) = await gateway.find("hab-sensor-001", service=0x1828)
             assert 1 == seen.data[0]
-            assert 2 == gateway.manager.identify(seen.data).unicast
+            assert 9 == gateway.manager.identify(seen.data).unicast
             await asyncio.sleep(1.2)
             (seen,) = await gateway.find("hab-sensor-001", service=0x1828)
             assert 0 == seen.data[0]

@@ -138,7 +138,7 @@ def test_a_client_killed_in_mid_link_leaves_the_node_to_the_next_one(raise_fleet
                 await client.wait()
             async with open_gateway(port) as gateway:
                 gateway.manage()
-                assert 2 == await gateway.provision("hab-sensor-001")
+                assert 9 == await gateway.provision("hab-sensor-001")
 
     asyncio.run(scene())
 
