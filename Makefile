@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 UV ?= uv
 LOCK := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet
+# Most tests wait for processes: several files at once, each in one process.
+SPREAD ?= -n 4 --dist loadfile
 CODE := dunes torgo arachnid sakina mcp tests benchmarks tools conftest.py
 
 .DEFAULT_GOAL := help
@@ -58,8 +60,8 @@ demo: $(VENV)/.installed ## tell the lunar story on the simulated site, and judg
 	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && \
 	DUNES_HOME=$$home/dunes PATH="$(abspath $(BIN)):$$PATH" dunes demo $(ARGS)
 
-test: $(VENV)/.installed ## run the tests and the documents' examples (ARGS=-k… to choose)
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.installed ## run the tests and the documents' examples (ARGS=-k… to choose, SPREAD= for one process)
+	$(BIN)/python -m pytest $(SPREAD) $(ARGS)
 
 guide: $(VENV)/.installed ## run the examples of README.md and docs/
 	$(BIN)/python -m pytest README.md docs $(ARGS)
