@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 UV ?= uv
 LOCK := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet
 # Most tests wait for processes: several files at once, each in one process.
-SPREAD ?= -n 4 --dist loadfile
+SPREAD ?= -n 3 --dist loadfile
 CODE := dunes torgo arachnid sakina mcp tests benchmarks tools conftest.py
 
 .DEFAULT_GOAL := help

@@ -186,10 +186,10 @@ def test_what_is_no_receipt_is_refused(data, code):
     ],
 )
 def test_hostile_texts_take_no_long_time(text):
-    begun = time.perf_counter()
+    begun = time.process_time()
     with contextlib.suppress(BadReceipt):
         judge(text.encode(), find=lambda _: None)
-    assert time.perf_counter() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 PIECES = st.sampled_from(
