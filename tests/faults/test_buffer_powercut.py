@@ -122,7 +122,7 @@ def reading(seq: int, priority: int) -> Reading:
 
 def work(folder: Path, log: Log, key: SigningKey) -> None:
     """Write readings in 150 commits, through checkpoints, some dropped by the quota."""
-    buffer = Buffer.open(f"sqlite:///{folder}/b.db", "gw-1", cap_bytes=250_000)
+    buffer = Buffer.open(f"sqlite:///{folder}/b.db", "gw-1", cap_bytes=440_000)
 
     @event.listens_for(buffer.engine, "connect")
     def small_log(connection: Any, _record: Any) -> None:
