@@ -26,10 +26,10 @@ OUTAGE = "dunes simulate-disconnect"
 
 STORIES: dict[str, tuple[Line, ...]] = {
     "lunar": (
-        Line("dunes sim up --site lunar --nodes 8"),
+        Line("dunes sim up --site lunar --nodes 6"),
         Line("dunes init-starlink --router-ip 192.168.1.1 --api-key lunar-mission-uuid"),
         Line("dunes flash-node --firmware ble-mesh-v1.2"),
-        Line("dunes mesh-init --nodes 8 --range 1000m --power-mode low"),
+        Line("dunes mesh-init --nodes 6 --range 1000m --power-mode low"),
         Line("mcp init --starlink-router 192.168.1.1 --mesh-id lunar-ble-001"),
         Line("qiskit dunes-keygen --output lunar-key.maml"),
         Line("torgo generate --env lunar-hab --redundancy 4 --range 1000m"),
@@ -49,10 +49,10 @@ STORIES: dict[str, tuple[Line, ...]] = {
         Line("dunes sim down"),
     ),
     "mars": (
-        Line("dunes sim up --site mars --nodes 8"),
+        Line("dunes sim up --site mars --nodes 6"),
         Line("dunes init-starlink --router-ip 192.168.2.1 --api-key mars-mission-uuid"),
         Line("dunes flash-node --firmware ble-mesh-v1.2 --device rover-001"),
-        Line("dunes mesh-init --nodes 8 --range 10km --power-mode medium"),
+        Line("dunes mesh-init --nodes 6 --range 10km --power-mode medium"),
         Line("torgo generate --env mars-surface --redundancy 5"),
         Line("mcp init --starlink-router 192.168.2.1 --mesh-id mars-ble-001"),
         Line("qiskit dunes-keygen --bits 512 --output mars-key.maml"),
