@@ -121,8 +121,11 @@ def reading(seq: int, priority: int) -> Reading:
 
 
 def work(folder: Path, log: Log, key: SigningKey) -> None:
-    """Write readings in 150 commits, through checkpoints, some dropped by the quota."""
-    buffer = Buffer.open(f"sqlite:///{folder}/b.db", "gw-1", cap_bytes=440_000)
+    """Write readings in 150 commits, through checkpoints, some dropped or refused by the quota.
+
+    Acknowledged is what `commit` says is stored, by its number in the lane.
+    """
+    buffer = Buffer.open(f"sqlite:///{folder}/b.db", "gw-1", cap_bytes=250_000)
 
     @event.listens_for(buffer.engine, "connect")
     def small_log(connection: Any, _record: Any) -> None:
@@ -130,14 +133,17 @@ def work(folder: Path, log: Log, key: SigningKey) -> None:
 
     buffer.engine.dispose()
     appender = Appender(buffer, TABLE, signer=key)
-    done = {0: 0, 2: 0}
+    made, done = {0: 0, 2: 0}, {0: 0, 2: 0}
     for i in range(150):
         lane = 0 if i % 10 == 3 else 2
         for _ in range(1 if lane == 0 else 15):
-            appender.add(reading(done[lane], lane))
-            done[lane] += 1
-        appender.commit()
+            appender.add(reading(made[lane], lane))
+            made[lane] += 1
+        for stored in appender.commit():
+            done[stored.lane] = stored.first_msg + stored.n - 1
         log.events.append(("ack", dict(done)))
+    assert made[0] == done[0], "no alert is refused"
+    assert made[2] == done[2] + appender.totals.refused[2]
     appender.close()
     buffer.close()
 
