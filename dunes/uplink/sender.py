@@ -197,15 +197,17 @@ class Sender:
             lane.redo.remove(0, cum)
 
     def drop_stream(self, epoch: bytes) -> None:
-        """Forget a stream: it goes on under another epoch."""
+        """Forget a stream: it goes on under another epoch.
+
+        Call it with nothing under way; what still counts as such, of any stream, is lost.
+        """
+        self._lose_all()
         self._order.remove(epoch)
         self._receipt_no.pop(epoch)
-        self._unasked = [e for e in self._unasked if e != epoch]
         for key in [key for key in self.lanes if key[0] == epoch]:
             del self.lanes[key]
-        for flight_id in [i for i, f in self._flights.items() if f.send.epoch == epoch]:
-            del self._flights[flight_id]
-        self._copies = [c for c in self._copies if c[2].epoch != epoch]
+        if self.state is not State.DOWN:
+            self._ask_all()
 
     # -- what the link says ---------------------------------------------------------------
 

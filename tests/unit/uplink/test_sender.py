@@ -8,6 +8,7 @@ from dunes.uplink.receipt import LaneReceipt, Receipt
 from dunes.uplink.sender import TRANSITIONS, Ask, Event, Send, Sender, State
 
 EPOCH = bytes(16)
+OTHER = b"o" * 16
 HASH = b"h" * 32
 
 
@@ -228,6 +229,34 @@ def test_a_link_that_goes_down_loses_what_was_under_way():
     sender.on_receipt(receipt(0), {}, 3.1)
     sender.on_reply(ask.id, 3.1)
     assert [(2, 1, 100), (2, 101, 200), (2, 201, 250)] == spans(drain(sender, 3.1))
+
+
+def test_when_a_stream_is_dropped_the_others_begin_anew_with_nothing_under_way():
+    sender = flowing(routine=2000)
+    sender.set_stream(OTHER, 0)
+    sender.set_lane(OTHER, 2, last=2000, cum=0)
+    ask = sender.next_send(0.0)
+    sender.set_lane(OTHER, 0, last=1, cum=0)
+    assert [(0, 1, 1)] == spans(drain(sender))[:1]
+    sender.drop_stream(EPOCH)
+    sender.on_reply(ask.id, 0.1)  # nobody waits for this one any more
+    ask, *sends = drain(sender, 0.2)
+    assert ({OTHER}, [(0, 1, 1)]) == ({s.epoch for s in (ask, *sends)}, spans(sends)[:1])
+    sender.on_receipt(replace(receipt(1, l0=(1, (), 1)), epoch=OTHER), {0: HASH}, 0.3)
+    sender.on_reply(ask.id, 0.3)
+    assert (State.FLOWING, 1) == (sender.state, sender.lanes[OTHER, 0].cum)
+
+
+def test_a_question_about_a_stream_that_was_dropped_holds_up_no_other():
+    sender = make(routine=2000)
+    sender.on_link(up=True, now_s=0.0)
+    assert [EPOCH] == [ask.epoch for ask in drain(sender)]
+    sender.drop_stream(EPOCH)
+    sender.set_stream(OTHER, 0)
+    sender.set_lane(OTHER, 2, last=2000, cum=0)
+    (ask,) = drain(sender, 0.1)
+    sender.on_reply(ask.id, 0.2)
+    assert (State.FLOWING, (2, 1, 100)) == (sender.state, spans(drain(sender, 0.2))[0])
 
 
 def test_over_a_long_delay_the_backlog_goes_out_at_the_rate_of_the_link():
