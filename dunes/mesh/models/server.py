@@ -1,5 +1,6 @@
 """What a server model is, for a node: messages in; answers, publications, events out."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
@@ -47,7 +48,7 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class Server:
+class Server(ABC):
     """The base of server models.
 
     Attributes:
@@ -76,9 +77,9 @@ class Server:
         known = self.messages.get(opcode)
         return None if known is None else known.decode(parameters)
 
+    @abstractmethod
     def receive(self, message: Message, context: Context) -> Outcome:
         """Take a message."""
-        raise NotImplementedError
 
     def publication(self, now_s: float) -> Message | None:
         """Give what is published periodically; None for nothing."""
