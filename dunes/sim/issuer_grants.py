@@ -1,5 +1,6 @@
 """The grants of the simulated identity provider: each thing that is good once is good once."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -27,15 +28,15 @@ if TYPE_CHECKING:
 SLOWER_S = 5.0
 
 
-class Issuing:
+class Issuing(ABC):
     """What all grants share: a token comes of a family."""
 
     server: "IssuerServer"
     request: Request
 
+    @abstractmethod
     def family(self) -> Family:
         """Give the family that the request's tokens belong to."""
-        raise NotImplementedError
 
     def generate_token(self, **given: Any) -> dict[str, Any]:
         """Make the answer."""
