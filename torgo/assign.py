@@ -9,7 +9,7 @@ from torgo.capacity import CACHE_ENTRIES, Pace, disturbers, pace, reached_share
 from torgo.connectivity import cut_vertices, vertex_connectivity
 from torgo.graph import Graph
 from torgo.hops import Hops, choose_ttl, measure_hops, relay_flags
-from torgo.plan import Capacity, Node, Plan, Proof, Search, roles_of
+from torgo.plan import Capacity, Node, Plan, Proof, Role, Search
 
 CEILING_CAP = 16
 """The site's own connectivity is measured up to here."""
@@ -147,3 +147,11 @@ def _nodes(
             relay_neighbours=(masks[i] & relays).bit_count(),
             load_events_per_s=round(load, 3),
         )
+
+
+def roles_of(size: int, gateways: Sequence[int], relays: int) -> list[Role]:
+    """Name the role of each node."""
+    doors = set(gateways)
+    return [
+        "gateway" if i in doors else "relay" if relays >> i & 1 else "leaf" for i in range(size)
+    ]

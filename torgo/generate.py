@@ -1,8 +1,13 @@
 """Make the plan: a draft, a search for relays, and what follows from them."""
 
+import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
 
 from torgo.assign import assign
 from torgo.bits import mask_of
@@ -12,6 +17,7 @@ from torgo.dice import dice
 from torgo.flood import Stack
 from torgo.graph import hops_from
 from torgo.hops import relay_flags
+from torgo.links import Links
 from torgo.plan import (
     SCHEMA,
     Assumption,
@@ -22,8 +28,6 @@ from torgo.plan import (
     Request,
     Search,
     Site,
-    edges_of,
-    scenario_hash,
 )
 from torgo.radio import farthest_m, holes_m
 from torgo.relaysearch import RelaySearch, Step
@@ -185,6 +189,22 @@ def skeleton(draft: Draft, labels: Labels) -> Plan:
         links=edges_of(draft.links, planned_only=wish.measured is None),
         mesh_id=labels.mesh_id,
     )
+
+
+def scenario_hash(*parts: Any) -> str:
+    """Fingerprint everything that decides a plan: 16 hex digits of SHA-256."""
+    body = json.dumps([msgspec.to_builtins(part) for part in parts], sort_keys=True)
+    return hashlib.sha256(body.encode()).hexdigest()[:16]
+
+
+def edges_of(links: Links, *, planned_only: bool) -> list[tuple[int, int, float]]:
+    """List links for a plan; computed power rounded to 0.1 dB (towards the weaker)."""
+    a, b, rssi = links.a, links.b, links.rssi_dbm
+    if planned_only:
+        keep = rssi >= links.planned_dbm
+        a, b = a[keep], b[keep]
+        rssi = np.maximum(np.floor(rssi[keep] * 10) / 10, links.planned_dbm)
+    return list(zip(a.tolist(), b.tolist(), rssi.tolist(), strict=True))
 
 
 def assumptions(draft: Draft, options: frozenset[str]) -> Iterator[Assumption]:

@@ -51,7 +51,7 @@ def feedback(
     from dunes.units import duration_s
     from torgo.commands import files
     from torgo.feedback import SENSORS, latest, parse_samples, work_in
-    from torgo.plan import encode_plan
+    from torgo.planfile import encode_plan
     from torgo.reports import FeedbackReport, summarise
 
     if sensor not in SENSORS:

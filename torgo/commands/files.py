@@ -83,7 +83,7 @@ def load_plan(name: str | None) -> "Plan":
     Raises:
         NotFound: there is none; the message says how to make one.
     """
-    from torgo.plan import decode_plan
+    from torgo.planfile import decode_plan
 
     path = Path(name or PLAN)
     try:

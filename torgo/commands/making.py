@@ -343,7 +343,7 @@ def write_files(
     """Write the plan, and its pictures unless they are not wanted."""
     from torgo.exports.page import page
     from torgo.exports.svg import svg as draw
-    from torgo.plan import encode_plan
+    from torgo.planfile import encode_plan
 
     written = [output]
     files.save(output, encode_plan(plan))

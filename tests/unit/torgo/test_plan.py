@@ -15,7 +15,8 @@ from torgo.errors import BadPlan
 from torgo.generate import Generator, Labels, shorten, skeleton
 from torgo.graph import hops_from
 from torgo.hops import relay_flags
-from torgo.plan import Plan, contradictions, decode_plan, encode_plan
+from torgo.plan import Plan
+from torgo.planfile import contradictions, decode_plan, encode_plan
 from torgo.wish import make_draft
 
 
