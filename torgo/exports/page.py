@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from html import escape
 
 from torgo.explain import disjoint_paths
-from torgo.exports.svg import (
+from torgo.exports.drawing import (
     FULL_LIMIT,
     HATCH,
     HEAD,
@@ -20,11 +20,10 @@ from torgo.exports.svg import (
     PATH_DASHES,
     STYLE,
     Scale,
-    figures,
     focus_of,
-    legend,
     map_layers,
 )
+from torgo.exports.legend import figures, legend
 from torgo.failures import failure_order
 from torgo.plan import Plan
 

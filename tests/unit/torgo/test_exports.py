@@ -19,10 +19,12 @@ from torgo.errors import Impossible
 from torgo.explain import disjoint_paths
 from torgo.exports.babblesim import babblesim
 from torgo.exports.cdb import cdb
+from torgo.exports.drawing import nice_length
 from torgo.exports.geojson import geojson
 from torgo.exports.graphml import graphml
+from torgo.exports.labels import Labels
 from torgo.exports.page import page
-from torgo.exports.svg import Labels, nice_length, svg
+from torgo.exports.svg import svg
 
 ASSETS = Path(__file__).resolve().parents[3] / "torgo/exports"
 SCRIPT = (ASSETS / "page.js").read_text(encoding="utf-8")
