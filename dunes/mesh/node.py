@@ -166,7 +166,7 @@ class Node:
         except PeerError as error:
             self.dropped[error.code] += 1
             if link != AIR:
-                self._refuse(link, error)
+                self._refuse(link, error.message)
         self._digest(now_s)
 
     def pdus_to_send(self, now_s: float) -> list[Outgoing]:
@@ -201,7 +201,7 @@ class Node:
             try:
                 each.reassembler.handle_timer(now_s)
             except PeerError as error:
-                self._refuse(link, error)
+                self._refuse(link, error.message)
         self._beacon(now_s)
         if self.stack is not None:
             self.stack.handle_timer(now_s)
@@ -312,9 +312,9 @@ class Node:
         if pdu is not None:
             self.proxy.relay(pdu, link, self.config.config, self.stack)
 
-    def _refuse(self, link: int, error: PeerError) -> None:
+    def _refuse(self, link: int, reason: str) -> None:
         self.disconnected(link)
-        self._events.append(LinkRefused(link, error.message))
+        self._events.append(LinkRefused(link, reason))
 
     # ---------------------------------------------------------------- events of the parts
 
@@ -354,6 +354,8 @@ class Node:
                 )
                 self.config.identity_until_s[event.grant.net_index] = now_s + IDENTITY_S
                 self._events.append(event)
+                for other in [each for each in self._devices if each != link]:
+                    self._refuse(other, "this device was just provisioned by another link")
             case _:
                 self._events.append(event)
 

@@ -300,3 +300,16 @@ def test_an_alert_of_a_device_without_a_network_does_not_spin(world):
     side.server("HabitatServer").report(4, 18.0, 0.0, alert=True)
     world.run(30.0)
     assert world.now_s == 30.0
+
+
+def test_who_provisions_second_is_refused(world):
+    side = world.add()
+    first, second = world.connect(side), world.connect(side)
+    for link in (first, second):
+        world.manager.open_provisioning(
+            link, 20, Invitation(side.core.description.uuid), world.now_s
+        )
+        world.settle()
+    assert 9 == side.core.unicast
+    assert [second] == [refused.link for refused in side.of(LinkRefused)]
+    assert [9] == [made.node.unicast for made in world.gateway.of(NodeProvisioned)]
