@@ -6,7 +6,7 @@ stored twice, and none is believed stored that is not.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection
@@ -61,11 +61,12 @@ class StoreKeeper:
         self._seen(received)
         return Taken()
 
-    def keep(self, stores: Sequence[Store], items: Sequence[Item]) -> None:
+    def keep(self, stores: Sequence[Store], items: Sequence[Item]) -> Sequence[Item]:
         """Write the state."""
         del items
         if stores:
             self.store.apply(merged(stores))
+        return ()
 
     def close(self) -> None:
         """Leave the store to whoever opened it."""
@@ -87,6 +88,8 @@ class FeedKeeper(StoreKeeper):
 
     appender: Appender
     warn: Callable[[str], None]
+    _waiting: list[Item] = field(default_factory=list)
+    """Without room for them: alerts, and what came together with them."""
 
     def take(self, received: Received) -> Taken:
         """Keep what a message measured; alerts are urgent."""
@@ -99,11 +102,11 @@ class FeedKeeper(StoreKeeper):
         )
         return Taken(items, urgent)
 
-    def keep(self, stores: Sequence[Store], items: Sequence[Item]) -> None:
+    def keep(self, stores: Sequence[Store], items: Sequence[Item]) -> Sequence[Item]:
         """Write both, in one transaction.
 
-        Should there be no room even for alerts, these stay pending, and the state is written
-        all the same.
+        Should there be no room even for alerts, they wait until there is, and the state is
+        written all the same. What is refused for want of room counts as not kept.
         """
         state = merged(stores) if stores else None
         written = False
@@ -115,16 +118,23 @@ class FeedKeeper(StoreKeeper):
                 written = True
 
         self.appender.extend(each.reading for each in items if each.reading is not None)
+        waited, self._waiting = bool(self._waiting), [*self._waiting, *items]
+        kept: list[Item] = []
         try:
-            self.appender.commit(also=also)
+            lanes = {stored.lane for stored in self.appender.commit(also=also)}
         except StorageFull as error:
             written = False
-            self.warn(error.message)
+            if not waited:
+                self.warn(error.message)
+        else:
+            kept = [x for x in self._waiting if x.reading is None or x.reading.priority in lanes]
+            self._waiting = []
         if written:
             self.store.applied()
         elif state is not None:
             self.store.apply(state)
         self.appender.sign_due()
+        return kept
 
     def close(self) -> None:
         """Commit what is pending and sign the heads."""

@@ -32,10 +32,13 @@ class Keeper(Protocol):
         """Say what is to be kept of a message; quick, without IO, in the runner's thread."""
         ...
 
-    def keep(self, stores: Sequence[Store], items: Sequence[Any]) -> None:
-        """Write; all of it is on the disk when this returns. In a thread of its own.
+    def keep(self, stores: Sequence[Store], items: Sequence[Any]) -> Sequence[Any]:
+        """Write, in a thread of its own; the stores are on the disk when this returns.
 
         Called now and then with nothing, for what falls due.
+
+        Returns:
+            The items that are on the disk now, and were not when it returned last.
 
         Raises:
             StorageError: nothing more can be kept: the runner ends.
@@ -66,11 +69,12 @@ class StateKeeper:
         del received
         return Taken()
 
-    def keep(self, stores: Sequence[Store], items: Sequence[Any]) -> None:
+    def keep(self, stores: Sequence[Store], items: Sequence[Any]) -> Sequence[Any]:
         """Write the stores, in order."""
         del items
         for store in stores:
             self.state.apply(store)
+        return ()
 
     def close(self) -> None:
         """Do nothing: there is nothing to end."""

@@ -26,7 +26,7 @@ class Keeping:
     Attributes:
         keeper: who writes.
         on_stored: told the last ticket of what was written.
-        on_kept: told the items that were written.
+        on_kept: told the items that are on the disk.
         room: set while there is room for more.
     """
 
@@ -97,14 +97,14 @@ class Keeping:
         self._writing = True
         try:
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._executor, self.keeper.keep, stores, items)
+            kept = await loop.run_in_executor(self._executor, self.keeper.keep, stores, items)
         finally:
             self._writing = False
             async with self._idle:
                 self._idle.notify_all()
         self.room.set()
-        if items:
-            self.on_kept(items)
+        if kept:
+            self.on_kept(kept)
         if stores:
             self.on_stored(stores[-1].ticket)
 

@@ -50,7 +50,7 @@ class Place:
                     if after % 2 and writes == after // 2 + 1:
                         memory.keep(stores, items)
                     raise Killed
-                memory.keep(stores, items)
+                return memory.keep(stores, items)
 
             def close(self):
                 pass

@@ -10,8 +10,9 @@ import pytest
 from meshsite import FakeRadio, Site, until
 from sqlalchemy import text
 
+from dunes.buffer.appender import Appender
 from dunes.buffer.store import open_buffer
-from dunes.errors import DunesError, NotFound, StorageError, UsageError
+from dunes.errors import DunesError, NotFound, StorageError, StorageFull, UsageError
 from dunes.gateway import owner
 from dunes.gateway.changing import configure, refresh_keys, remove
 from dunes.gateway.feed import merged
@@ -30,7 +31,9 @@ from dunes.mesh.outbox import Message
 from dunes.mesh.replay import ReplayEntry
 from dunes.mesh.sequence import SeqRecord
 from dunes.mesh.state import Store
+from dunes.model import Priority
 from dunes.settings import load
+from sakina.evidence import gather
 
 TABLE = "lunar_telemetry"
 PROFILE = load_profile()
@@ -236,6 +239,38 @@ def test_readings_and_what_bars_them_from_coming_again_are_written_together_or_n
     in_loop(body)
 
 
+def test_what_is_not_on_the_disk_is_neither_told_nor_acknowledged_until_it_is(place):
+    async def body():
+        at = place(1)
+        async with at.site:
+            await at.set_up()
+            (node,) = at.site.hosted
+            full = [True]
+            store = Appender._store
+
+            def on_a_full_disk(appender, *given, **more):
+                if full:
+                    raise StorageFull("no room")
+                return store(appender, *given, **more)
+
+            async with at.listening() as gateway:
+                at.said.clear()
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr(Appender, "_store", on_a_full_disk)
+                    node.report(1, 20.0)
+                    node.report(1, 8.5, alert=True)
+                    await until(lambda: gateway.readings.repeated)
+                    await gateway.runner.flush()
+                    assert ([], 0, 1) == (at.heard, at.rows(), len(node.habitat._alerts))
+                    assert 1 == at.said.count("no room")
+                    full.clear()
+                    await until(lambda: not node.habitat._alerts)
+            assert [8.5] == [each.value for each in at.heard if each.priority == Priority.ALERT]
+            assert at.rows() == len(at.heard)
+
+    in_loop(body)
+
+
 def latest(node):
     _, values = habitat().read(habitat().opcode("Report"), node.habitat.latest[1][3:])
     return {name: value for name, value in values.items() if name != "kind"}
@@ -378,6 +413,35 @@ def test_the_owner_of_a_mesh_answers_others_and_says_what_is_wrong(place):
                 assert await ask_owner(path, "status", {}, timeout_s=5)
             assert not path.exists()
             assert (await standing(at.home, None)).live is None
+
+    in_loop(body)
+
+
+def test_what_a_node_repeats_after_the_listener_began_anew_is_evidence_once(place, monkeypatch):
+    async def body():
+        at = place(1)
+        async with at.site:
+            await at.set_up()
+            [node] = at.site.hosted
+            path = socket_path(at.home.paths, "lunar-ble-001")
+            async with at.listening():
+                for number in range(12):
+                    node.report(1, number)
+                await until(lambda: len(at.heard) == 12)
+            async with at.listening() as gateway, Service(path, verbs_of(gateway)).serving():
+                node.node.stack.sequence.next -= 14  # the reports', and two for the proxies
+                for number in range(12):
+                    node.report(1, number)
+                await until(lambda: gateway.manager.stack.suspects.total() == 12)
+                played = await asyncio.to_thread(gather, at.home)
+                assert ([], True) == (played.events, played.simulated)
+                monkeypatch.setattr(FakeRadio, "simulated", False)
+                seen = await asyncio.to_thread(gather, at.home)
+                assert [("hab-sensor-001", "replay", 12)] == [
+                    (event.subject, event.kind, event.count) for event in seen.events
+                ]
+                seen.remember()
+                assert [] == (await asyncio.to_thread(gather, at.home)).events
 
     in_loop(body)
 

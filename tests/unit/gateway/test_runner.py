@@ -39,6 +39,7 @@ class Memory:
         for store in stores:
             self.state = self.state.updated(store)
         self.items += items
+        return items
 
     def close(self):
         self.closed = True
