@@ -46,7 +46,12 @@ from dunes.mesh.nodestate import Advertising, Description, Erased, NodeState, gr
 from dunes.mesh.outbox import Message as ToSend
 from dunes.mesh.outbox import Sent
 from dunes.mesh.provisioning.device import Device
-from dunes.mesh.provisioning.events import Agreed, Provisioned, ProvisioningEvent
+from dunes.mesh.provisioning.events import (
+    Agreed,
+    Provisioned,
+    ProvisioningEvent,
+    ProvisioningFailed,
+)
 from dunes.mesh.proxyserver import ProxyServer, beacons
 from dunes.mesh.publisher import Publisher
 from dunes.mesh.publishing import ModelKey
@@ -241,8 +246,8 @@ class Node:
     def disconnected(self, link: int) -> None:
         """Take that a link is gone."""
         self.proxy.links.pop(link, None)
-        if self._devices.pop(link, None) and self._agreed and self._agreed[0] == link:
-            self._agreed = None
+        if self._devices.pop(link, None):
+            self._forget_agreement(link)
 
     def stored(self, ticket: int, now_s: float) -> None:
         """Go on: a `Store` was written."""
@@ -356,8 +361,17 @@ class Node:
                 self._events.append(event)
                 for other in [each for each in self._devices if each != link]:
                     self._refuse(other, "this device was just provisioned by another link")
+            case ProvisioningFailed():
+                self._forget_agreement(link)
+                self._events.append(event)
             case _:
                 self._events.append(event)
+
+    def _forget_agreement(self, link: int) -> None:
+        """Take back what was to be stored, where it came to nothing before it was."""
+        if self._agreed is not None and self._agreed[0] == link:
+            self._agreed = None
+            self.journal.add("erased", Erased(), before_sending=True)
 
     def _take_up(self, state: NodeState, now_s: float, slept_s: float) -> None:
         """Become the node that a state describes."""

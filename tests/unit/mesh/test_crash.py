@@ -182,3 +182,24 @@ def test_data_are_sent_after_the_device_key_is_stored_and_complete_after_the_nod
 def test_an_erased_node_stays_erased():
     assert NodeState.updated(None, Store(1, (SeqRecord(0, 5),), before_sending=False)) is None
     assert AIR == 0
+
+
+@pytest.mark.parametrize("end", ["hang up", "one PDU too many"])
+def test_what_was_agreed_and_came_to_nothing_is_not_kept(world, end):
+    side = world.add()
+    link = world.connect(side)
+    side.store = False
+    world.manager.open_provisioning(link, 20, Invitation(side.core.description.uuid), 0.0)
+    world.settle()
+    assert side.state is not None, "it was asked to store what both agreed on"
+    if end == "hang up":
+        world.disconnect(link)
+    else:
+        side.core.receive_pdu(link, bytes([MessageType.PROVISIONING, PduType.COMPLETE]), 0.0)
+    side.store = True
+    side.core.stored(10**6, 0.0)
+    world.settle()
+    assert not side.core.provisioned
+    assert side.state is None
+    assert 11 == world.provision(side).unicast
+    assert 11 == side.state.identity.unicast
