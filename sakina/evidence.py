@@ -7,6 +7,7 @@ since the look before.
 
 import asyncio
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from dunes.authority.standing import Event, Kind
@@ -22,11 +23,32 @@ NOISE = 10
 """Fewer than this between two looks say nothing: messages that took two ways look the same."""
 
 
-def gather(settings: Settings) -> list[Event]:
-    """Look at the mesh's counters; give what is new and more than noise.
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look at the mesh's counters showed.
+
+    Attributes:
+        events: what is new and more than noise.
+        simulated: the nodes are those of a simulated site, which say nothing about real ones.
+        path: where the counters are remembered.
+        counters: by mesh, then by node and code, as they are to be remembered.
+    """
+
+    events: list[Event]
+    simulated: bool
+    path: Path
+    counters: dict[str, dict[str, int]]
+
+    def remember(self) -> None:
+        """Count these events no more: they are in the ledger now."""
+        write_atomic(self.path, json.dumps(self.counters).encode())
+
+
+def gather(settings: Settings) -> Look:
+    """Look at the mesh's counters; nothing is remembered yet.
 
     Raises:
-        NotFound: there is no mesh.
+        NotFound: there is no mesh, or nobody listens to it.
     """
     report = asyncio.run(standing(settings, None))
     if report.live is None:
@@ -35,13 +57,15 @@ def gather(settings: Settings) -> list[Event]:
             hint="dunes mesh-listen",
             code="no-listener",
         )
-    if report.live.simulated:
-        return []  # what simulated nodes did says nothing about real ones
-    return compare(settings.paths, report.mesh_id, report.live.suspects)
+    simulated = report.live.simulated
+    suspects = {} if simulated else report.live.suspects
+    return compare(settings.paths, report.mesh_id, suspects, simulated=simulated)
 
 
-def compare(paths: Paths, mesh_id: str, suspects: dict[str, dict[str, int]]) -> list[Event]:
-    """Compare counters with those of the last look, and remember them."""
+def compare(
+    paths: Paths, mesh_id: str, suspects: dict[str, dict[str, int]], *, simulated: bool = False
+) -> Look:
+    """Compare counters with those of the last look."""
     path = paths.state / FILE
     known = _remembered(path)
     before = known.setdefault(mesh_id, {})
@@ -60,8 +84,7 @@ def compare(paths: Paths, mesh_id: str, suspects: dict[str, dict[str, int]]) -> 
                 events.append(
                     Event(node, kind, now_us, count - since, reason="counted in the mesh")
                 )
-    write_atomic(path, json.dumps(known).encode())
-    return events
+    return Look(events, simulated, path, known)
 
 
 def _remembered(path: Path) -> dict[str, dict[str, int]]:

@@ -76,11 +76,14 @@ def reputation_check(
         from dunes.settings import load
         from sakina.evidence import gather as look
 
-        events = look(load())
-        for event in events:
+        seen = look(load())
+        if seen.simulated:
+            screen.note("the mesh is simulated: what its nodes do is no evidence of real ones")
+        for event in seen.events:
             screen.note(f"{event.subject}: {event.count} x {event.kind}")
-        if events:
-            append(*events)
+        if seen.events:
+            append(*seen.events)
+        seen.remember()
     report = report_of(subject, minimum, None)
     screen.show(report, lines)
     return Exit.OK if report.enough else Exit.NO

@@ -1,6 +1,8 @@
 """Trust and the mesh: nodes prove themselves by device keys; who is cut off is locked out."""
 
 import json
+import subprocess
+import time
 
 import pytest
 
@@ -39,3 +41,22 @@ def test_nodes_prove_themselves_are_forbidden_and_locked_out(typed, mesh):
     [verdict] = json.loads(gone.stdout)["devices"]
     wrong = [finding["text"] for finding in verdict["findings"] if not finding["ok"]]
     assert (1, True) == (gone.returncode, "it is in quarantine: opened" in wrong)
+
+
+def test_a_look_at_the_counters_needs_a_listener_and_leaves_simulated_nodes_alone(
+    typed, mesh, home, environment
+):
+    check = ("sakina", "reputation-check", "relay-001", "--gather", "--json")
+    alone = typed(*check)
+    assert (66, True) == (alone.returncode, "nobody listens to" in alone.stderr), alone.stderr
+    listen = ("dunes", "mesh-listen", "--quiet")
+    with subprocess.Popen(listen, env=environment, cwd=home) as listener:
+        try:
+            deadline_s = time.monotonic() + 30
+            while (looked := typed(*check)).returncode and time.monotonic() < deadline_s:
+                time.sleep(0.2)
+        finally:
+            listener.terminate()
+    assert 0 == looked.returncode, looked.stderr
+    assert "the mesh is simulated" in looked.stderr
+    assert (0.5, 0) == tuple(json.loads(looked.stdout)["trust"][k] for k in ("score", "replays"))

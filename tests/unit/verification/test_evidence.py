@@ -12,8 +12,11 @@ def paths(tmp_path):
     return find_paths({"DUNES_HOME": str(tmp_path / "dunes")})
 
 
-def look(paths, counts, node="rover-002"):
-    return [(e.subject, e.kind, e.count) for e in compare(paths, "mesh-001", {node: counts})]
+def look(paths, counts, node="rover-002", *, remember=True):
+    found = compare(paths, "mesh-001", {node: counts})
+    if remember:
+        found.remember()
+    return [(e.subject, e.kind, e.count) for e in found.events]
 
 
 def test_the_first_look_takes_all_in(paths):
@@ -35,6 +38,12 @@ def test_little_is_noise_until_it_adds_up(paths):
 def test_counters_that_began_anew_are_counted_from_nothing(paths):
     look(paths, {"mesh-replay": 500})
     assert [("rover-002", Kind.REPLAY, 20)] == look(paths, {"mesh-replay": 20})
+
+
+def test_what_did_not_get_into_the_ledger_is_new_at_the_next_look(paths):
+    assert [("rover-002", Kind.BAD_MIC, 40)] == look(paths, {"mesh-mic": 40}, remember=False)
+    assert [("rover-002", Kind.BAD_MIC, 40)] == look(paths, {"mesh-mic": 40})
+    assert [] == look(paths, {"mesh-mic": 40})
 
 
 def test_a_damaged_memory_is_no_memory(paths):
