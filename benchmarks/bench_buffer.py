@@ -42,7 +42,8 @@ from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Stri
 
 from dunes.buffer.appender import Appender
 from dunes.buffer.engine import make_engine
-from dunes.buffer.frame import make_frame, pack_readings
+from dunes.buffer.frame import make_frame
+from dunes.buffer.payload import pack_readings
 from dunes.buffer.query import Query, query
 from dunes.buffer.store import Buffer
 from dunes.buffer.verify import Checks, check

@@ -3,9 +3,10 @@
 Nothing is imported here; take what you need from its module.
 
 Pure (no I/O, no clock, no dice):
-    frame     `pack_readings`, `make_frame`, `parse_frame`, `parse_header`, `open_readings`,
-              `check_link`, `frame_hash`; `Frame`, `Header`, `Batch`, `BadFrame`; the
-              protocols `Sealer` and `Opener`.
+    frameheader  `parse_header`, `Header`, `BadFrame`; the sizes and bounds of a frame.
+    payload   `pack_readings`, `parse_readings`, `plain_text`; `Batch`.
+    frame     `make_frame`, `parse_frame`, `open_readings`, `check_link`, `frame_hash`;
+              `Frame`; the protocols `Sealer` and `Opener`.
     records   `Head` (sign, verify, encoded), `parse_head`, `Tombstone`, `parse_tombstone`,
               `DropReason`; `HEAD_CONTEXT`, `RECEIPT_CONTEXT`; `Signer`, `Verifier`.
     kinds     what is measured, in which units, and from where on it is an alert.

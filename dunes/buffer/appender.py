@@ -20,9 +20,9 @@ from sqlalchemy import Connection
 
 from dunes.buffer.committer import Committer, SealerFactory, Stored, Work, save_refusals
 from dunes.buffer.cursor import Position, save_position
-from dunes.buffer.frame import Batch, pack_readings
 from dunes.buffer.group import LIMITS, Group, Limits
 from dunes.buffer.heads import CADENCE_S
+from dunes.buffer.payload import Batch, pack_readings
 from dunes.buffer.quota import Dropped, QuotaFull, drop_oldest, live_bytes, needed_bytes
 from dunes.buffer.records import Signer
 from dunes.buffer.reserve import Reserve

@@ -12,15 +12,8 @@ from sqlalchemy import bindparam, select
 
 from dunes.buffer import schema
 from dunes.buffer.findings import Finding, Kind
-from dunes.buffer.frame import (
-    BadFrame,
-    Frame,
-    FrameReason,
-    Header,
-    Opener,
-    open_readings,
-    parse_header,
-)
+from dunes.buffer.frame import Frame, Opener, open_readings
+from dunes.buffer.frameheader import BadFrame, FrameReason, Header, parse_header
 from dunes.buffer.quota import HEADER_BYTES
 from dunes.buffer.read import PAGE_FRAMES, StoredFrame, stored_frame, stored_frames, tombstones
 from dunes.buffer.records import BadTombstone, Head, Tombstone

@@ -12,8 +12,10 @@ from typing import NamedTuple, Self
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from dunes.buffer import schema
-from dunes.buffer.frame import NO_SALT, SALT_BYTES, Batch, Frame, Sealer, make_frame
+from dunes.buffer.frame import Frame, Sealer, make_frame
+from dunes.buffer.frameheader import NO_SALT, SALT_BYTES
 from dunes.buffer.heads import sign_head, store_head
+from dunes.buffer.payload import Batch
 from dunes.buffer.quota import (
     HEADER_BYTES,
     Dropped,

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import attrgetter
 
-from dunes.buffer.frame import READINGS_MAX
+from dunes.buffer.frameheader import READINGS_MAX
 from dunes.errors import LocalError
 from dunes.model import Priority, Reading
 

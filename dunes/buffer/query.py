@@ -15,16 +15,9 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, func, select
 
 from dunes.buffer import schema
-from dunes.buffer.frame import (
-    NUMBER_MAX,
-    BadFrame,
-    FrameReason,
-    Opener,
-    open_body,
-    parse_frame,
-    parse_readings,
-    plain_text,
-)
+from dunes.buffer.frame import Opener, open_body, parse_frame
+from dunes.buffer.frameheader import NUMBER_MAX, BadFrame, FrameReason
+from dunes.buffer.payload import parse_readings, plain_text
 from dunes.buffer.read import StoredFrame, stored_frames
 from dunes.buffer.statements import Prepared
 from dunes.buffer.store import Buffer, Stream

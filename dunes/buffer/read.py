@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, select
 
 from dunes.buffer import schema
-from dunes.buffer.frame import NO_HASH
+from dunes.buffer.frameheader import NO_HASH
 from dunes.buffer.records import Tombstone, parse_tombstone
 from dunes.buffer.statements import Prepared
 from dunes.buffer.store import Lane

@@ -33,7 +33,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Protocol, Self
 
-from dunes.buffer.frame import NUMBER_MAX
+from dunes.buffer.frameheader import NUMBER_MAX
 from dunes.crypto import names
 from dunes.errors import LocalError, PeerError
 from dunes.model import NAME, Priority

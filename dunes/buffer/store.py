@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
 from dunes.buffer.engine import READING, make_engine, parse_url, storage_error
-from dunes.buffer.frame import EPOCH_BYTES, NO_HASH
+from dunes.buffer.frameheader import EPOCH_BYTES, NO_HASH
 from dunes.buffer.migrate import migrate
 from dunes.buffer.schema import lane as lane_table
 from dunes.buffer.schema import stream as stream_table

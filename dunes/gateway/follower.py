@@ -9,7 +9,8 @@ from collections.abc import Callable, Collection, Iterator
 from sqlalchemy import select
 
 from dunes.buffer import schema
-from dunes.buffer.frame import Opener, open_body, parse_frame, parse_readings, plain_text
+from dunes.buffer.frame import Opener, open_body, parse_frame
+from dunes.buffer.payload import parse_readings, plain_text
 from dunes.buffer.read import StoredFrame, stored_frames
 from dunes.buffer.store import Buffer, Stream
 from dunes.errors import DunesError

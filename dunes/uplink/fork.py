@@ -19,18 +19,10 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from dunes.buffer import schema
 from dunes.buffer.ack import Applied, prune, save_receipt
-from dunes.buffer.frame import (
-    EPOCH_BYTES,
-    NO_SALT,
-    SALT_BYTES,
-    Batch,
-    Frame,
-    Header,
-    Sealer,
-    make_frame,
-    parse_frame,
-)
+from dunes.buffer.frame import Frame, Sealer, make_frame, parse_frame
+from dunes.buffer.frameheader import EPOCH_BYTES, NO_SALT, SALT_BYTES, Header
 from dunes.buffer.keyrecords import add_key_records, key_records
+from dunes.buffer.payload import Batch
 from dunes.buffer.read import chain_point, stored_frames
 from dunes.buffer.records import Head, parse_head
 from dunes.buffer.statements import Prepared

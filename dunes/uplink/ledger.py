@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from dunes.buffer import schema
-from dunes.buffer.frame import HEADER_BYTES, Frame, parse_header
+from dunes.buffer.frame import Frame
+from dunes.buffer.frameheader import HEADER_BYTES, parse_header
 from dunes.buffer.heads import store_head
 from dunes.buffer.keyrecords import add_key_records
 from dunes.buffer.read import tombstones

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from dunes.buffer.frame import BadFrame, frame_hash, parse_header
+from dunes.buffer.frame import frame_hash
+from dunes.buffer.frameheader import BadFrame, parse_header
 from dunes.buffer.heads import sign_head, stored_heads
 from dunes.buffer.keyrecords import key_records
 from dunes.buffer.read import StoredFrame, stored_frames, tombstones

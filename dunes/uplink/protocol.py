@@ -28,7 +28,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from dunes.buffer.frame import BODY_MAX_BYTES, EPOCH_BYTES, HEADER_BYTES, Frame, parse_frame
+from dunes.buffer.frame import Frame, parse_frame
+from dunes.buffer.frameheader import BODY_MAX_BYTES, EPOCH_BYTES, HEADER_BYTES
 from dunes.buffer.records import (
     HEAD_MAX_BYTES,
     SIGNATURE_MAX_BYTES,

@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
-from dunes.buffer.frame import NO_HASH
+from dunes.buffer.frameheader import NO_HASH
 from dunes.buffer.records import (
     NAME_MAX,
     RECEIPT_CONTEXT,

@@ -16,7 +16,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from dunes.buffer.frame import NO_HASH, Frame
+from dunes.buffer.frame import Frame
+from dunes.buffer.frameheader import NO_HASH
 from dunes.buffer.records import Head, Tombstone, Verifier
 from dunes.crypto.errors import BadSignature
 from dunes.errors import PeerError

@@ -35,12 +35,15 @@ PURE = [
     "dunes/gateway/recovery.py",
     "dunes/gateway/sealing.py",
     "dunes/gateway/wholestate.py",
+    "dunes/crypto/compactjws.py",
     "dunes/maml/**/*.py",
     "dunes/mu/**/*.py",
     "dunes/starlink/monitor.py",
     "dunes/uplink/protocol.py",
     "dunes/uplink/sender.py",
     "dunes/buffer/frame.py",
+    "dunes/buffer/frameheader.py",
+    "dunes/buffer/payload.py",
     "dunes/buffer/records.py",
     *(
         f"dunes/authority/{name}.py"

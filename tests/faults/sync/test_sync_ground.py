@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from dunes.buffer.frame import NO_HASH
+from dunes.buffer.frameheader import NO_HASH
 from dunes.clock import Clock
 from dunes.errors import Denied, PeerError, TryLater
 from dunes.model import Priority

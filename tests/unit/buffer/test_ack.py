@@ -4,7 +4,7 @@ import pytest
 
 from dunes.buffer import ack
 from dunes.buffer.ack import AckedLane, AckRefused, Applied, apply_receipt, last_receipt, prune
-from dunes.buffer.frame import NO_HASH
+from dunes.buffer.frameheader import NO_HASH
 from dunes.buffer.keyrecords import key_records
 from dunes.buffer.read import stored_frame, stored_frames
 from dunes.model import Priority

@@ -9,7 +9,8 @@ import pytest
 
 from dunes.buffer.appender import Appender, Mark
 from dunes.buffer.cursor import Position, load_position
-from dunes.buffer.frame import NO_HASH, check_link, open_readings, parse_frame
+from dunes.buffer.frame import check_link, open_readings, parse_frame
+from dunes.buffer.frameheader import NO_HASH
 from dunes.buffer.group import Group, Limits
 from dunes.buffer.heads import stored_heads
 from dunes.buffer.keyrecords import key_records

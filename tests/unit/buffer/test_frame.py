@@ -9,7 +9,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dunes.buffer import frame as f
+from dunes.buffer.frame import Frame, check_link, make_frame, open_body, open_readings, parse_frame
+from dunes.buffer.frameheader import CODEC_ZSTD_LINES, CODECS, NO_HASH, BadFrame, FrameReason
+from dunes.buffer.payload import Batch, pack_readings, plain_text
 from dunes.errors import LocalError
 from dunes.model import Priority, Reading
 
@@ -57,27 +59,27 @@ def reading(i: int = 0, **other) -> Reading:
     return Reading(**given | other)
 
 
-def some_frame(n: int = 3, **place) -> f.Frame:
-    batch = f.pack_readings([reading(i) for i in range(n)], Priority.ROUTINE)
-    return f.make_frame(
-        batch, **{"epoch": EPOCH, "no": 1, "first_msg": 1, "prev_hash": f.NO_HASH} | place
+def some_frame(n: int = 3, **place) -> Frame:
+    batch = pack_readings([reading(i) for i in range(n)], Priority.ROUTINE)
+    return make_frame(
+        batch, **{"epoch": EPOCH, "no": 1, "first_msg": 1, "prev_hash": NO_HASH} | place
     )
 
 
 @given(st.lists(READINGS, min_size=1, max_size=30), st.integers(0, 3))
 def test_readings_come_out_as_they_went_in(readings, level):
-    batch = f.pack_readings(readings, Priority.WARNING, level=level)
-    made = f.make_frame(batch, epoch=EPOCH, no=7, first_msg=100, prev_hash=b"\x07" * 32)
-    read = f.parse_frame(made.encoded)
+    batch = pack_readings(readings, Priority.WARNING, level=level)
+    made = make_frame(batch, epoch=EPOCH, no=7, first_msg=100, prev_hash=b"\x07" * 32)
+    read = parse_frame(made.encoded)
     assert made == read
-    assert readings == f.open_readings(read)
+    assert readings == open_readings(read)
     assert any(r.simulated for r in readings) == read.header.simulated
 
 
 @given(st.binary(max_size=400))
 def test_any_bytes_are_a_frame_or_a_bad_frame(data):
-    with contextlib.suppress(f.BadFrame):
-        f.open_readings(f.parse_frame(data))
+    with contextlib.suppress(BadFrame):
+        open_readings(parse_frame(data))
 
 
 @given(st.data())
@@ -87,21 +89,21 @@ def test_a_changed_frame_has_another_hash_or_does_not_parse(data):
     at = data.draw(st.integers(0, len(encoded) - 1))
     encoded[at] ^= 1 << data.draw(st.integers(0, 7))
     try:
-        changed = f.parse_frame(bytes(encoded))
-    except f.BadFrame:
+        changed = parse_frame(bytes(encoded))
+    except BadFrame:
         return
     assert changed.hash != good.hash
-    with contextlib.suppress(f.BadFrame):
-        f.open_readings(changed)
+    with contextlib.suppress(BadFrame):
+        open_readings(changed)
 
 
-@given(st.binary(max_size=200), st.sampled_from(sorted(f.CODECS)))
+@given(st.binary(max_size=200), st.sampled_from(sorted(CODECS)))
 def test_any_body_is_readings_or_a_bad_frame(body, codec):
-    batch = f.Batch(2, 1, 0, 0, 0, codec, body or b"x")
-    made = f.make_frame(batch, epoch=EPOCH, no=1, first_msg=1, prev_hash=f.NO_HASH)
-    with pytest.raises(f.BadFrame) as caught:
-        f.open_readings(made)
-    assert caught.value.reason in {f.FrameReason.PACKED, f.FrameReason.PAYLOAD}
+    batch = Batch(2, 1, 0, 0, 0, codec, body or b"x")
+    made = make_frame(batch, epoch=EPOCH, no=1, first_msg=1, prev_hash=NO_HASH)
+    with pytest.raises(BadFrame) as caught:
+        open_readings(made)
+    assert caught.value.reason in {FrameReason.PACKED, FrameReason.PAYLOAD}
 
 
 def test_the_header_has_the_documented_layout():
@@ -120,17 +122,17 @@ def test_the_header_has_the_documented_layout():
 
 
 def test_a_sealed_frame_opens_with_its_opener_only():
-    batch = f.pack_readings([reading()], 0)
-    place = {"epoch": EPOCH, "no": 1, "first_msg": 1, "prev_hash": f.NO_HASH}
+    batch = pack_readings([reading()], 0)
+    place = {"epoch": EPOCH, "no": 1, "first_msg": 1, "prev_hash": NO_HASH}
     with pytest.raises(LocalError, match="random"):
-        f.make_frame(batch, **place, sealer=XorSealer())
-    made = f.make_frame(batch, **place, sealer=XorSealer(), salt=b"\x09" * 16)
-    read = f.parse_frame(made.encoded)
+        make_frame(batch, **place, sealer=XorSealer())
+    made = make_frame(batch, **place, sealer=XorSealer(), salt=b"\x09" * 16)
+    read = parse_frame(made.encoded)
     assert read.header.sealed
-    assert [replace(reading(), priority=Priority.ALERT)] == f.open_readings(read, XorSealer())
-    with pytest.raises(f.BadFrame) as caught:
-        f.open_readings(read)
-    assert f.FrameReason.NO_KEY == caught.value.reason
+    assert [replace(reading(), priority=Priority.ALERT)] == open_readings(read, XorSealer())
+    with pytest.raises(BadFrame) as caught:
+        open_readings(read)
+    assert FrameReason.NO_KEY == caught.value.reason
 
 
 @pytest.mark.parametrize(
@@ -144,16 +146,16 @@ def test_a_sealed_frame_opens_with_its_opener_only():
 )
 def test_a_reading_that_could_not_be_read_back_is_not_packed(bad):
     with pytest.raises(LocalError):
-        f.pack_readings([reading(), bad], 2)
+        pack_readings([reading(), bad], 2)
 
 
 def test_text_that_looks_like_a_missing_value_is_packed():
     tricky = reading(value='"v":null', unit="")
     assert (
         '"v":null'
-        == f.open_readings(
-            f.make_frame(
-                f.pack_readings([tricky], 2), epoch=EPOCH, no=1, first_msg=1, prev_hash=f.NO_HASH
+        == open_readings(
+            make_frame(
+                pack_readings([tricky], 2), epoch=EPOCH, no=1, first_msg=1, prev_hash=NO_HASH
             )
         )[0].value
     )
@@ -161,43 +163,43 @@ def test_text_that_looks_like_a_missing_value_is_packed():
 
 def test_a_bomb_does_not_unfold():
     bomb = zstandard.ZstdCompressor().compress(bytes(200_000_000))
-    batch = f.Batch(2, 1, 0, 0, 0, f.CODEC_ZSTD_LINES, bomb)
-    made = f.make_frame(batch, epoch=EPOCH, no=1, first_msg=1, prev_hash=f.NO_HASH)
-    with pytest.raises(f.BadFrame) as caught:
-        f.open_readings(made)
-    assert f.FrameReason.PACKED == caught.value.reason
+    batch = Batch(2, 1, 0, 0, 0, CODEC_ZSTD_LINES, bomb)
+    made = make_frame(batch, epoch=EPOCH, no=1, first_msg=1, prev_hash=NO_HASH)
+    with pytest.raises(BadFrame) as caught:
+        open_readings(made)
+    assert FrameReason.PACKED == caught.value.reason
 
 
 def test_a_body_of_unknown_size_is_refused():
     unsized = zstandard.ZstdCompressor(write_content_size=False).compress(b"{}\n")
-    batch = f.Batch(2, 1, 0, 0, 0, f.CODEC_ZSTD_LINES, unsized)
-    made = f.make_frame(batch, epoch=EPOCH, no=1, first_msg=1, prev_hash=f.NO_HASH)
-    with pytest.raises(f.BadFrame, match="unfold"):
-        f.open_readings(made)
+    batch = Batch(2, 1, 0, 0, 0, CODEC_ZSTD_LINES, unsized)
+    made = make_frame(batch, epoch=EPOCH, no=1, first_msg=1, prev_hash=NO_HASH)
+    with pytest.raises(BadFrame, match="unfold"):
+        open_readings(made)
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"codec": 0x21}, f.FrameReason.CODEC),
-        ({"lane": 3}, f.FrameReason.LANE),
-        ({"n": 0}, f.FrameReason.RANGE),
-        ({"n": 70_000}, f.FrameReason.RANGE),
-        ({"no": 0}, f.FrameReason.RANGE),
-        ({"no": 2**63}, f.FrameReason.RANGE),
-        ({"first_msg": 0}, f.FrameReason.RANGE),
-        ({"first_msg": 2**63 - 1}, f.FrameReason.RANGE),
-        ({"ts_min_us": 13}, f.FrameReason.RANGE),
-        ({"salt": b"\x01" * 16}, f.FrameReason.RANGE),
-        ({"body_len": 5_000_000}, f.FrameReason.RANGE),
-        ({"body_len": 1}, f.FrameReason.LENGTH),
+        ({"codec": 0x21}, FrameReason.CODEC),
+        ({"lane": 3}, FrameReason.LANE),
+        ({"n": 0}, FrameReason.RANGE),
+        ({"n": 70_000}, FrameReason.RANGE),
+        ({"no": 0}, FrameReason.RANGE),
+        ({"no": 2**63}, FrameReason.RANGE),
+        ({"first_msg": 0}, FrameReason.RANGE),
+        ({"first_msg": 2**63 - 1}, FrameReason.RANGE),
+        ({"ts_min_us": 13}, FrameReason.RANGE),
+        ({"salt": b"\x01" * 16}, FrameReason.RANGE),
+        ({"body_len": 5_000_000}, FrameReason.RANGE),
+        ({"body_len": 1}, FrameReason.LENGTH),
     ],
     ids=str,
 )
 def test_a_header_out_of_range_is_refused(change, reason):
     made = some_frame()
-    with pytest.raises(f.BadFrame) as caught:
-        f.parse_frame(replace(made.header, **change).pack() + made.body)
+    with pytest.raises(BadFrame) as caught:
+        parse_frame(replace(made.header, **change).pack() + made.body)
     assert reason == caught.value.reason
 
 
@@ -205,26 +207,26 @@ def test_a_frame_that_says_other_counts_or_times_is_refused():
     made = some_frame()
     for change in ({"n": 4}, {"ts_min_us": 9}, {"ts_max_us": 13}):
         head = replace(made.header, **change).pack()
-        with pytest.raises(f.BadFrame) as caught:
-            f.open_readings(f.parse_frame(head + made.body))
-        assert f.FrameReason.PAYLOAD == caught.value.reason
+        with pytest.raises(BadFrame) as caught:
+            open_readings(parse_frame(head + made.body))
+        assert FrameReason.PAYLOAD == caught.value.reason
 
 
 def test_the_chain_is_checked_link_by_link():
     first = some_frame()
     second = some_frame(no=2, first_msg=4, prev_hash=first.hash)
-    f.check_link(second.header, no=2, first_msg=4, prev_hash=first.hash)
+    check_link(second.header, no=2, first_msg=4, prev_hash=first.hash)
     for wrong in (
         {"no": 3, "first_msg": 4, "prev_hash": first.hash},
         {"no": 2, "first_msg": 5, "prev_hash": first.hash},
         {"no": 2, "first_msg": 4, "prev_hash": second.hash},
     ):
-        with pytest.raises(f.BadFrame) as caught:
-            f.check_link(second.header, **wrong)
-        assert f.FrameReason.LINK == caught.value.reason
+        with pytest.raises(BadFrame) as caught:
+            check_link(second.header, **wrong)
+        assert FrameReason.LINK == caught.value.reason
 
 
 def test_a_scan_finds_what_a_payload_holds():
-    plain = f.open_body(some_frame())
-    assert all(text in plain for text in f.plain_text("hab-1", "co2"))
-    assert not all(text in plain for text in f.plain_text("hab-", None))
+    plain = open_body(some_frame())
+    assert all(text in plain for text in plain_text("hab-1", "co2"))
+    assert not all(text in plain for text in plain_text("hab-", None))

@@ -6,7 +6,7 @@ import pytest
 
 from dunes.buffer.ack import AckedLane, apply_receipt
 from dunes.buffer.appender import Appender, State
-from dunes.buffer.frame import NO_HASH
+from dunes.buffer.frameheader import NO_HASH
 from dunes.buffer.quota import QuotaFull, live_bytes
 from dunes.buffer.read import chain_point, stored_frames, tombstones
 from dunes.buffer.records import DropReason

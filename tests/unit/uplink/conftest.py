@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from dunes.buffer.frame import NO_HASH, Frame, make_frame, pack_readings
+from dunes.buffer.frame import Frame, make_frame
+from dunes.buffer.frameheader import NO_HASH
+from dunes.buffer.payload import pack_readings
 from dunes.buffer.records import Head, Tombstone
 from dunes.crypto.errors import BadSignature
 from dunes.model import Priority, Reading

@@ -4,7 +4,9 @@ import sqlite3
 
 import pytest
 
-from dunes.buffer.frame import NO_HASH, make_frame, pack_readings, parse_frame
+from dunes.buffer.frame import make_frame, parse_frame
+from dunes.buffer.frameheader import NO_HASH
+from dunes.buffer.payload import pack_readings
 from dunes.buffer.records import DropReason, Head, Tombstone
 from dunes.crypto.signing import SigningKey
 from dunes.model import Priority, Reading

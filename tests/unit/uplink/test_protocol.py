@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dunes.buffer.frame import NO_HASH
+from dunes.buffer.frameheader import NO_HASH
 from dunes.errors import PeerError
 from dunes.uplink.errors import BadReceipt, BadRecord
 from dunes.uplink.protocol import (

@@ -2,7 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from dunes.buffer.frame import make_frame, pack_readings
+from dunes.buffer.frame import make_frame
+from dunes.buffer.payload import pack_readings
 from dunes.model import Priority, Reading
 from dunes.uplink.errors import BadRecord, Conflict, OtherKey, Unvouched
 from dunes.uplink.protocol import encode_batch

@@ -9,7 +9,8 @@ import time
 import httpx
 import pytest
 
-from dunes.buffer.frame import make_frame, pack_readings
+from dunes.buffer.frame import make_frame
+from dunes.buffer.payload import pack_readings
 from dunes.buffer.records import Head
 from dunes.crypto.signing import SigningKey
 from dunes.errors import UsageError
