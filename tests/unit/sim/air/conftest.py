@@ -3,7 +3,9 @@ between them but a pump."""
 
 import asyncio
 import contextlib
+import sys
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -21,6 +23,8 @@ from dunes.mesh.requests import Answered, Unanswered
 from dunes.mesh.state import Store
 from dunes.sim.air.fleet import Fleet
 from dunes.sim.definition import load_definition
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 PROVISIONING, PROXY = 0x1827, 0x1828
 CHARACTERISTICS = {PROVISIONING: (0x2ADB, 0x2ADC), PROXY: (0x2ADD, 0x2ADE)}
@@ -245,6 +249,13 @@ class Gateway:
                         ),
                     )
         return composition
+
+    async def take_in(self, name, period=0):
+        """Provision a node, use it as the proxy, configure it; gives its address."""
+        unicast = await self.provision(name)
+        await self.join(name)
+        await self.configure(unicast, period)
+        return unicast
 
 
 @pytest.fixture

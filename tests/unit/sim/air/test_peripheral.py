@@ -7,6 +7,7 @@ import pytest
 from bumble import att
 from bumble.core import UUID
 from bumble.device import Peer
+from idle_time import run
 
 GAP = UUID.from_16_bits(0x1800)
 SIGNALLING, SMP = 5, 6
@@ -19,7 +20,7 @@ def scene(raise_fleet, open_gateway, act):
             link = await gateway.connect(seen, 0x1827)
             await act(fleet.nodes["hab-sensor-001"], gateway, gateway.links[link][0])
 
-    asyncio.run(whole())
+    run(whole())
 
 
 async def answers(gateway, connection, channel, payload):

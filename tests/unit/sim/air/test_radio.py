@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from bumble import core, hci
+from idle_time import run
 
 from dunes.ble.opening import open_radio
 from dunes.ble.radio import Service
@@ -62,12 +63,12 @@ def test_an_active_scanner_gets_each_advertisement_once_with_its_scan_response(
             found = await scan(gateway, 0.8)
             kinds = [each.event_type for each in found]
             assert kinds.count(ADV_IND) == kinds.count(SCAN_RSP)
-            assert 3 * 2 <= kinds.count(ADV_IND) <= 3 * 7  # an interval is 152.5 to 162.5 ms
+            assert 3 * 3 <= kinds.count(ADV_IND) <= 3 * 7  # an interval is 152.5 to 162.5 ms
             assert all(-85 < each.rssi < -20 for each in found)
             names = {each.data[2:].decode() for each in found if each.event_type == SCAN_RSP}
             assert set(fleet.nodes) == names
 
-    asyncio.run(scene())
+    run(scene())
 
 
 def test_a_passive_scanner_gets_no_scan_response(raise_fleet, open_gateway):
@@ -76,17 +77,17 @@ def test_a_passive_scanner_gets_no_scan_response(raise_fleet, open_gateway):
             kinds = {each.event_type for each in await scan(gateway, 0.4, active=False)}
             assert {ADV_IND} == kinds
 
-    asyncio.run(scene())
+    run(scene())
 
 
 def test_duplicates_are_filtered_if_the_host_asks_for_it(raise_fleet, open_gateway):
     async def scene():
         async with raise_fleet(3) as (_, port), open_gateway(port) as gateway:
             assert 6 == len(await scan(gateway, 0.8, filter_duplicates=True))
-            again = await scan(gateway, 0.8, filter_duplicates=True)
+            again = await scan(gateway, 0.4, filter_duplicates=True)
             assert 6 == len(again)  # each scan begins anew
 
-    asyncio.run(scene())
+    run(scene())
 
 
 def test_nothing_is_on_the_air_while_nobody_listens(raise_fleet, open_gateway):
@@ -96,7 +97,7 @@ def test_nothing_is_on_the_air_while_nobody_listens(raise_fleet, open_gateway):
             await asyncio.sleep(0.05)
             assert [] == fleet.medium._due
 
-    asyncio.run(scene())
+    run(scene())
 
 
 def test_a_connected_node_does_not_advertise_and_does_again_afterwards(raise_fleet, open_gateway):
@@ -108,7 +109,7 @@ def test_a_connected_node_does_not_advertise_and_does_again_afterwards(raise_fle
             await gateway.hang_up(link)
             await gateway.find("hab-sensor-001")
 
-    asyncio.run(scene())
+    run(scene())
 
 
 @pytest.mark.parametrize("mtu", [None, 23, 69, 185, 517])
@@ -120,7 +121,7 @@ def test_the_mtu_is_what_both_can(raise_fleet, open_gateway, mtu):
             connection = gateway.links[link][0]
             assert min(mtu or 23, 247) == connection.att_mtu
 
-    asyncio.run(scene())
+    run(scene())
 
 
 def test_a_client_killed_in_mid_link_leaves_the_node_to_the_next_one(raise_fleet, open_gateway):
@@ -140,7 +141,7 @@ def test_a_client_killed_in_mid_link_leaves_the_node_to_the_next_one(raise_fleet
                 gateway.manage()
                 assert 9 == await gateway.provision("hab-sensor-001")
 
-    asyncio.run(scene())
+    asyncio.run(scene())  # another process has our time
 
 
 def test_two_hosts_have_controllers_of_their_own(raise_fleet, open_gateway):
@@ -156,7 +157,7 @@ def test_two_hosts_have_controllers_of_their_own(raise_fleet, open_gateway):
             await one.connect(first, 0x1827)
             await other.connect(second, 0x1827)
 
-    asyncio.run(scene())
+    run(scene())
 
 
 def test_of_two_hosts_that_want_one_node_the_second_waits_until_it_is_free(
@@ -179,7 +180,7 @@ def test_of_two_hosts_that_want_one_node_the_second_waits_until_it_is_free(
             await done.pop().result().disconnect()
             assert await waiting.pop()
 
-    asyncio.run(scene())
+    run(scene())
 
 
 def test_our_own_radio_finds_nodes_and_links_to_them(raise_fleet):
@@ -202,7 +203,7 @@ def test_our_own_radio_finds_nodes_and_links_to_them(raise_fleet):
             finally:
                 await radio.close()
 
-    asyncio.run(scene())
+    run(scene())
 
 
 def test_reset_ends_links_and_scanning(raise_fleet, open_gateway):
@@ -218,7 +219,7 @@ def test_reset_ends_links_and_scanning(raise_fleet, open_gateway):
             assert not controller.le_scan_enable
             assert {} == controller.le_connections
 
-    asyncio.run(scene())
+    run(scene())
 
 
 def test_connecting_can_be_given_up(raise_fleet, open_gateway):
@@ -231,7 +232,7 @@ def test_connecting_can_be_given_up(raise_fleet, open_gateway):
             fleet.clear("hab-sensor-001")
             await gateway.device.connect(address, timeout=5)
 
-    asyncio.run(scene())
+    run(scene())
 
 
 @pytest.mark.parametrize(
@@ -260,7 +261,7 @@ def test_commands_without_a_result_of_their_own_have_their_status(
                 answer = await gateway.device.host.send_async_command(command, check_status=False)
             assert status == answer
 
-    asyncio.run(scene())
+    run(scene())
 
 
 def test_octets_that_are_no_hci_end_the_connection_and_nothing_else(raise_fleet, open_gateway):
@@ -275,4 +276,4 @@ def test_octets_that_are_no_hci_end_the_connection_and_nothing_else(raise_fleet,
                 await writer.wait_closed()
             await gateway.find("hab-sensor-001")
 
-    asyncio.run(scene())
+    run(scene())
