@@ -6,30 +6,18 @@ RFC 9964 has it: the input is base64url text, so it is none of the bytes that a 
 envelope signs under the same context.
 """
 
-import base64
-import binascii
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dunes.crypto.compactjws import BadToken, b64url, put_together, take_apart, unb64url
 from dunes.crypto.errors import BadKeyFile, BadSignature, SuiteRefused
 from dunes.crypto.signing import SUITE_ALGORITHM, SigningKey, VerifyKey, is_kid
-from dunes.errors import DataError
-from dunes.maml.strict_json import JsonFault, read_json
 
 KTY = "AKP"
 CONTEXT = b""
-MAX_CHARS = 64 * 1024
 HEADER_KEYS = frozenset({"alg", "kid", "typ", "iat"})
 """No `jwk`, `jku`, `x5c`, `crit`: a token brings no key along and asks for no extension."""
-
-
-class BadToken(DataError):
-    """Not a token, or one that is not written as it has to be."""
-
-    code = "bad-token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,26 +54,6 @@ class Compact:
         key.verify(self.signature, self.signing_input, CONTEXT)
 
 
-def b64url(data: bytes) -> str:
-    """Write base64url without padding (RFC 7515, 2)."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
-
-
-def unb64url(text: str) -> bytes:
-    """Read base64url, in its one spelling only.
-
-    Raises:
-        BadToken: another alphabet, padding, or stray bits at the end.
-    """
-    try:
-        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError) as e:
-        raise BadToken("a part of the token is not base64url") from e
-    if b64url(data) != text:
-        raise BadToken("a part of the token is not base64url in its one spelling")
-    return data
-
-
 def sign_compact(payload: bytes, key: SigningKey, typ: str, **header: Any) -> str:
     """Make a compact JWS."""
     return _sign(payload, key, typ, header, detached=False)
@@ -102,10 +70,7 @@ def _sign(
     if key.algorithm.name != SUITE_ALGORITHM:
         raise SuiteRefused(f"an {key.algorithm.name} key signs no tokens here")
     head = {"alg": SUITE_ALGORITHM, "kid": key.kid, "typ": typ, **header}
-    first = b64url(json.dumps(head, separators=(",", ":")).encode("ascii"))
-    body = b64url(payload)
-    signature = key.sign(f"{first}.{body}".encode("ascii"), CONTEXT)
-    return f"{first}.{'' if detached else body}.{b64url(signature)}"
+    return put_together(head, payload, lambda data: key.sign(data, CONTEXT), detached=detached)
 
 
 def read_compact(text: str, typ: str, *, detached: bytes | None = None) -> Compact:
@@ -120,15 +85,8 @@ def read_compact(text: str, typ: str, *, detached: bytes | None = None) -> Compa
         BadToken: not a JWS, too long, a header that is not the one we write.
         SuiteRefused: another algorithm, `none` among them.
     """
-    parts = text.strip().split(".")
-    if len(text) > MAX_CHARS or len(parts) != 3:  # noqa: PLR2004 - header, payload, signature
-        raise BadToken("this is no token: three parts with dots between are expected")
-    try:
-        header = read_json(unb64url(parts[0]).decode("utf-8"))
-    except (JsonFault, UnicodeDecodeError) as e:
-        raise BadToken("the token's header is not JSON") from e
-    if not isinstance(header, dict):
-        raise BadToken("the token's header is not a JSON object")
+    parts = take_apart(text.strip(), detached=detached)
+    header = parts.header
     if header.get("alg") != SUITE_ALGORITHM:
         said = str(header.get("alg"))[:40]
         raise SuiteRefused(
@@ -140,12 +98,7 @@ def read_compact(text: str, typ: str, *, detached: bytes | None = None) -> Compa
         raise BadToken("the token's header names no key id (32 hex digits)")
     if header.get("typ") != typ:
         raise BadToken(f"the token is of type {str(header.get('typ'))[:40]!r}, not {typ}")
-    if detached is not None:
-        if parts[1]:
-            raise BadToken("a detached signature has no payload of its own")
-        parts[1] = b64url(detached)
-    signing_input = f"{parts[0]}.{parts[1]}".encode("ascii")
-    return Compact(header, unb64url(parts[1]), signing_input, unb64url(parts[2]))
+    return Compact(header, parts.payload, parts.signing_input, parts.signature)
 
 
 def jwk_of(key: VerifyKey) -> dict[str, str]:
@@ -172,10 +125,3 @@ def key_of(jwk: Mapping[str, Any]) -> VerifyKey:
         return VerifyKey.from_raw(unb64url(str(jwk.get("pub", ""))))
     except BadToken as e:
         raise BadKeyFile("the JWK's pub is not base64url") from e
-
-
-def thumbprint(key: VerifyKey) -> str:
-    """Give the JWK thumbprint over `alg`, `kty` and `pub` (RFC 7638, RFC 9964)."""
-    body = {"alg": key.algorithm.name, "kty": KTY, "pub": b64url(key.raw)}
-    text = json.dumps(body, separators=(",", ":"), sort_keys=True)
-    return b64url(hashlib.sha256(text.encode("ascii")).digest())

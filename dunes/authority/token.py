@@ -11,8 +11,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dunes.authority.jose import BadToken, Compact, read_compact, sign_compact, sign_detached
+from dunes.authority.jose import Compact, read_compact, sign_compact, sign_detached
 from dunes.authority.policydoc import NAME as SCOPE_NAME
+from dunes.crypto.compactjws import BadToken
 from dunes.crypto.errors import BadSignature, SuiteRefused
 from dunes.crypto.signing import SigningKey, VerifyKey, is_kid
 from dunes.maml.strict_json import JsonFault, read_json

@@ -5,7 +5,8 @@ import secrets
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
-from sakina.oauth.jose import SigningKey, encode_b64
+from dunes.crypto.compactjws import b64url
+from sakina.oauth.jose import SigningKey
 
 ALGORITHM = "ES256"
 
@@ -40,7 +41,7 @@ class Prover:
         }
         if access_token:
             digest = hashlib.sha256(access_token.encode("ascii", "replace")).digest()
-            claims["ath"] = encode_b64(digest)
+            claims["ath"] = b64url(digest)
         if nonce := self.nonces.get(_origin(url)):
             claims["nonce"] = nonce
         return self.key.sign({"typ": "dpop+jwt", "jwk": self.key.jwk()}, claims)

@@ -5,9 +5,6 @@ the token's header: so `none` is no algorithm, and an RSA or EC public key is ne
 for the secret of an HMAC.
 """
 
-import base64
-import binascii
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +18,11 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     encode_dss_signature,
 )
 
+from dunes.crypto import compactjws
+from dunes.crypto.compactjws import b64url, unb64url
 from dunes.errors import DataError
 from sakina.oauth.errors import BadToken
 
-TOKEN_MAX_BYTES = 64 * 1024
 KEYS_MAX = 100
 RSA_BITS = range(2048, 8193)
 EC_CURVES: dict[str, tuple[str, type[ec.EllipticCurve], hashes.HashAlgorithm, int]] = {
@@ -43,36 +41,6 @@ RSA_ALGORITHMS: dict[str, tuple[bool, hashes.HashAlgorithm]] = {
 }
 EDDSA = frozenset({"EdDSA", "Ed25519"})
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
-
-
-def encode_b64(data: bytes) -> str:
-    """Write base64url without padding."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
-
-
-def decode_b64(text: str) -> bytes:
-    """Read base64url without padding.
-
-    Raises:
-        BadToken: another character, or padding.
-    """
-    try:
-        raw = text.encode("ascii")
-        if b"=" in raw or b"+" in raw or b"/" in raw:
-            raise BadToken("a part of the token is not base64url")
-        return base64.b64decode(raw + b"=" * (-len(raw) % 4), altchars=b"-_", validate=True)
-    except (UnicodeEncodeError, binascii.Error) as e:
-        raise BadToken("a part of the token is not base64url") from e
-
-
-def _object(raw: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(raw)
-    except (ValueError, RecursionError) as e:
-        raise BadToken("a part of the token is not JSON") from e
-    if not isinstance(value, dict):
-        raise BadToken("a part of the token is not a JSON object")
-    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +66,14 @@ def parse_jws(token: str) -> Jws:
     Raises:
         BadToken: it is none.
     """
-    parts = token.split(".")
-    if len(parts) != 3 or len(token) > TOKEN_MAX_BYTES:  # noqa: PLR2004 - header, payload, signature
-        raise BadToken("this is no signed JSON token")
-    head, body, signature = parts
-    signed = f"{head}.{body}".encode("ascii", "replace")
-    header = _object(decode_b64(head))
-    if "crit" in header:
+    try:
+        parts = compactjws.take_apart(token)
+        claims = compactjws.read_object(parts.payload, "payload")
+    except compactjws.BadToken as e:
+        raise BadToken(e.message) from e
+    if "crit" in parts.header:
         raise BadToken("the token demands an extension that is not known here")
-    return Jws(header, _object(decode_b64(body)), signed, decode_b64(signature))
+    return Jws(parts.header, claims, parts.signing_input, parts.signature)
 
 
 def peek_claims(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
@@ -128,20 +95,20 @@ def read_jwk(jwk: Mapping[str, Any]) -> PublicKey | None:
         match jwk.get("kty"), jwk.get("crv"):
             case "EC", str(crv) if crv in EC_CURVES:
                 _, curve, _, size = EC_CURVES[crv]
-                x, y = decode_b64(jwk["x"]), decode_b64(jwk["y"])
+                x, y = unb64url(jwk["x"]), unb64url(jwk["y"])
                 if len(x) != size or len(y) != size:
                     raise BadToken("an EC key of the issuer has coordinates of a wrong length")
                 return ec.EllipticCurvePublicNumbers(
                     int.from_bytes(x), int.from_bytes(y), curve()
                 ).public_key()
             case "OKP", "Ed25519":
-                return ed25519.Ed25519PublicKey.from_public_bytes(decode_b64(jwk["x"]))
+                return ed25519.Ed25519PublicKey.from_public_bytes(unb64url(jwk["x"]))
             case "RSA", _:
-                n = int.from_bytes(decode_b64(jwk["n"]))
+                n = int.from_bytes(unb64url(jwk["n"]))
                 if n.bit_length() not in RSA_BITS:
                     raise BadToken(f"an RSA key of the issuer has {n.bit_length()} bits")
-                return rsa.RSAPublicNumbers(int.from_bytes(decode_b64(jwk["e"])), n).public_key()
-    except (KeyError, ValueError, TypeError, AttributeError) as e:
+                return rsa.RSAPublicNumbers(int.from_bytes(unb64url(jwk["e"])), n).public_key()
+    except (KeyError, ValueError, TypeError, AttributeError, compactjws.BadToken) as e:
         raise BadToken("a key of the issuer is damaged") from e
     return None
 
@@ -248,7 +215,7 @@ class SigningKey:
     def __init__(self, key: ec.EllipticCurvePrivateKey, kid: str = "") -> None:
         self._key = key
         self.named = bool(kid)
-        self.kid = kid or thumbprint(self.jwk())
+        self.kid = kid or compactjws.thumbprint(self.jwk())
 
     @classmethod
     def generate(cls) -> "SigningKey":
@@ -267,11 +234,11 @@ class SigningKey:
             if raw.lstrip().startswith(b"{"):
                 jwk = json.loads(raw)
                 kid = str(jwk.get("kid", ""))[:200]
-                secret = decode_b64(jwk["d"]) if jwk.get("crv") == "P-256" else b""
+                secret = unb64url(jwk["d"]) if jwk.get("crv") == "P-256" else b""
                 key: Any = ec.derive_private_key(int.from_bytes(secret), ec.SECP256R1())
             else:
                 key = serialization.load_pem_private_key(raw, None)
-        except (ValueError, TypeError, KeyError, AttributeError, BadToken):
+        except (ValueError, TypeError, KeyError, AttributeError, compactjws.BadToken):
             # chained to nothing: the error's own text could quote the key
             key = None
         if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
@@ -293,21 +260,14 @@ class SigningKey:
     def jwk(self) -> dict[str, str]:
         """Give the public key as a JWK."""
         numbers = self._key.public_key().public_numbers()
-        x, y = (encode_b64(n.to_bytes(32)) for n in (numbers.x, numbers.y))
+        x, y = (b64url(n.to_bytes(32)) for n in (numbers.x, numbers.y))
         return {"crv": "P-256", "kty": "EC", "x": x, "y": y}
 
     def sign(self, header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
         """Make a compact JWS; `alg` is added to the header."""
-        head = json.dumps({"alg": "ES256", **header}, separators=(",", ":")).encode()
         body = json.dumps(claims, separators=(",", ":")).encode()
-        signed = f"{encode_b64(head)}.{encode_b64(body)}"
-        r, s = decode_dss_signature(
-            self._key.sign(signed.encode("ascii"), ec.ECDSA(hashes.SHA256()))
-        )
-        return f"{signed}.{encode_b64(r.to_bytes(32) + s.to_bytes(32))}"
+        return compactjws.put_together({"alg": "ES256", **header}, body, self._sign)
 
-
-def thumbprint(jwk: Mapping[str, str]) -> str:
-    """Name an EC key by RFC 7638: SHA-256 of its members in order, base64url."""
-    members = {name: jwk[name] for name in ("crv", "kty", "x", "y")}
-    return encode_b64(hashlib.sha256(json.dumps(members, separators=(",", ":")).encode()).digest())
+    def _sign(self, data: bytes) -> bytes:
+        r, s = decode_dss_signature(self._key.sign(data, ec.ECDSA(hashes.SHA256())))
+        return r.to_bytes(32) + s.to_bytes(32)

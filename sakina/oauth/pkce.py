@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
+from dunes.crypto.compactjws import b64url
 from dunes.secrets import Secret
 from sakina.oauth.discovery import Metadata
 from sakina.oauth.errors import ForgedCallback, IssuerRefused, LoginDeclined, NotAnIssuer
-from sakina.oauth.jose import encode_b64
 from sakina.oauth.tokens import shown
 
 CALLBACK = "/callback"
@@ -118,4 +118,4 @@ class BrowserLogin:
 
 def challenge(verifier: Secret) -> str:
     """Derive the challenge of method S256."""
-    return encode_b64(hashlib.sha256(verifier.reveal().encode("ascii")).digest())
+    return b64url(hashlib.sha256(verifier.reveal().encode("ascii")).digest())

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from dunes.authority.jose import BadToken, b64url, sign_compact
+from dunes.authority.jose import sign_compact
 from dunes.authority.token import (
     TYP,
     Authorities,
@@ -15,6 +15,7 @@ from dunes.authority.token import (
     make_token,
     read_token,
 )
+from dunes.crypto.compactjws import BadToken, b64url
 
 NOW = 1_800_000_000
 

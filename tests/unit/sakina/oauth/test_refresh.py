@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from dunes.crypto.compactjws import b64url
 from dunes.errors import TryLater
 from dunes.secrets import Secret
 from sakina.grant import Grant, decode_grant, encode_grant
@@ -19,7 +20,7 @@ from sakina.oauth.errors import (
     NoLogin,
     ScopeRefused,
 )
-from sakina.oauth.jose import SigningKey, encode_b64, parse_jws
+from sakina.oauth.jose import SigningKey, parse_jws
 from sakina.session import Session, client_of, environment_token
 from sakina.store.file import FileStore
 
@@ -268,7 +269,7 @@ def test_a_nonce_that_a_resource_demands_is_brought(issuer, session, grant, stor
 
     issuer.answers["/api"] = answer
     assert 200 == session.get(f"{issuer.url}/api?x=1").status
-    digest = encode_b64(hashlib.sha256(b"at-1").digest())
+    digest = b64url(hashlib.sha256(b"at-1").digest())
     assert [(n, digest, f"{issuer.url}/api") for n in (None, "n-1")] == seen
     assert [] == issuer.posts(), "the token was never in doubt"
 
