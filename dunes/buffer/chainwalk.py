@@ -4,7 +4,6 @@ A frame is judged when its successor is known: the successor's `prev_hash` tells
 whether the bytes, the stored hash, or both are not what was written.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -12,9 +11,8 @@ from sqlalchemy import bindparam, select
 
 from dunes.buffer import schema
 from dunes.buffer.findings import Finding, Kind
-from dunes.buffer.frame import Frame, Opener, open_readings
-from dunes.buffer.frameheader import BadFrame, FrameReason, Header, parse_header
-from dunes.buffer.quota import HEADER_BYTES
+from dunes.buffer.frame import Frame, Opener, frame_hash, open_readings
+from dunes.buffer.frameheader import HEADER_BYTES, BadFrame, FrameReason, Header, parse_header
 from dunes.buffer.read import PAGE_FRAMES, StoredFrame, stored_frame, stored_frames, tombstones
 from dunes.buffer.records import BadTombstone, Head, Tombstone
 from dunes.buffer.statements import Prepared
@@ -184,9 +182,7 @@ class LaneWalk:
             if stored.no < self._no:
                 return  # acknowledged and deleted while the walk came along
         header = self._header(stored)
-        digest = hashlib.sha256(stored.header)
-        digest.update(stored.body)
-        computed = digest.digest()
+        computed = frame_hash(stored.header, stored.body)
         alone = self._seen is None
         if header is not None and self._misplaced(stored, header, computed):
             header = None  # a frame of another place says nothing of its neighbours here

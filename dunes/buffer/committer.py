@@ -13,11 +13,10 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from dunes.buffer import schema
 from dunes.buffer.frame import Frame, Sealer, make_frame
-from dunes.buffer.frameheader import NO_SALT, SALT_BYTES
+from dunes.buffer.frameheader import HEADER_BYTES, NO_SALT, SALT_BYTES
 from dunes.buffer.heads import sign_head, store_head
 from dunes.buffer.payload import Batch
 from dunes.buffer.quota import (
-    HEADER_BYTES,
     Dropped,
     QuotaFull,
     limit_bytes,

@@ -20,6 +20,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from dunes.buffer import schema
+from dunes.buffer.frameheader import HEADER_BYTES
 from dunes.buffer.records import DropReason, Tombstone
 from dunes.buffer.statements import Prepared
 from dunes.buffer.store import Buffer, Lane
@@ -65,7 +66,6 @@ _ACKED = Prepared(
     )
 )
 _TOTAL = Prepared(select(func.coalesce(func.sum(_L.size_bytes), 0)))
-HEADER_BYTES = 120
 
 
 class QuotaFull(StorageFull):

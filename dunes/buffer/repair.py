@@ -14,8 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 from dunes.buffer import schema
 from dunes.buffer.findings import Finding, Kind, VerifyReport
 from dunes.buffer.frame import frame_hash
-from dunes.buffer.frameheader import HASH_BYTES, BadFrame, parse_header
-from dunes.buffer.quota import HEADER_BYTES
+from dunes.buffer.frameheader import HASH_BYTES, HEADER_BYTES, BadFrame, parse_header
 from dunes.buffer.read import chain_point, stored_frame, stored_frames
 from dunes.buffer.records import DropReason, Head, Tombstone, parse_head
 from dunes.buffer.statements import Prepared
