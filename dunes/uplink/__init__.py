@@ -27,7 +27,8 @@ The ground station's side:
     ground     `GroundStation`: the store; one transaction per batch.
     ledger     one stream of it, within a transaction.
     enroll     who may write: `enroll(data_dir, gateway, spki_pem, api_key)`.
-    server     the HTTP face: `async with serving(station, host, port, certificate)`.
+    server     it on the network: `async with serving(station, host, port, certificate)`.
+    app        its HTTP face, from `request`, `admission` and `resources` to `answers`.
     tls        a certificate of its own where none is given.
     overlook   what it holds; `audit`: whether that is sound.
 """

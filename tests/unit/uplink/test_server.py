@@ -16,7 +16,7 @@ from dunes.crypto.signing import SigningKey
 from dunes.errors import UsageError
 from dunes.model import Priority, Reading
 from dunes.secrets import Secret
-from dunes.uplink import guard, server
+from dunes.uplink import guard, request
 from dunes.uplink.enroll import enroll, enroll_gateway, revoke_gateway
 from dunes.uplink.ground import GroundStation
 from dunes.uplink.protocol import BATCH_MAX_BYTES, Ask, encode_batch, split_batch
@@ -206,7 +206,7 @@ def test_a_full_store_is_507_and_health_says_so(served, signer):
 
 
 def test_too_much_at_once_is_asked_to_come_later(served, signer, monkeypatch):
-    monkeypatch.setattr(server, "IN_MEMORY_MAX_BYTES", 10)
+    monkeypatch.setattr(request, "IN_MEMORY_MAX_BYTES", 10)
 
     async def ask(client, _running, _station):
         return await client.post(PATH, content=batch(signer), headers=POSTING)
@@ -289,7 +289,7 @@ def test_a_connection_that_never_speaks_is_closed(served, monkeypatch):
 
 
 def test_a_body_that_stops_coming_is_given_up(served, monkeypatch):
-    monkeypatch.setattr(server, "CHUNK_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(request, "CHUNK_TIMEOUT_S", 0.3)
 
     async def ask(_client, running, _station):
         context = client_context(tls_sha256=running.tls_sha256)
