@@ -252,9 +252,10 @@ def lines(report: "OutageReport") -> Iterator[str]:
         yield f"  longest gap  {report.longest_gap_s:.3g} s of site time ({report.gap_device})"
     yield from alert_lines(report)
     if report.accepted_percent is not None:
+        whose = "all that the mesh brought" if report.mesh else "all"
         yield (
             f"  local        {report.accepted_percent:.2f} % of {report.accepted_looks} looks: "
-            "all on the gateway's disk within 2 s"
+            f"{whose} on the gateway's disk within 2 s"
         )
     for run in report.missing_runs:
         yield f"  missing      {run.device} number {run.first} to {run.last}"

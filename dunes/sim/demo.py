@@ -263,7 +263,7 @@ def thresholds(
         99.99,
         "%",
         f"share of {rehearsal.get('accepted_looks', 0)} looks at which all that was made 2 s "
-        "before was on the gateway's disk",
+        "before was on the gateway's disk" + (", but for what the mesh lost" if mesh else ""),
     )
     yield _above(
         "uplink rate, simulated link",

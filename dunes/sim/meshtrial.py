@@ -22,7 +22,7 @@ from dunes.sim.control import MadeState
 from dunes.sim.definition import load_definition
 from dunes.sim.helpers import FIRST_S, Feed
 from dunes.sim.judge import AlertSeen, Judge
-from dunes.sim.outage import Acceptance, MeshFigures, OutageReport, alert_figures
+from dunes.sim.outage import MeshFigures, OutageReport, alert_figures
 from dunes.sim.trial import AFTER_S, DRAIN_MIN_S, DRAIN_PER_S, LOOK_S, SkyTrial
 from dunes.site import Site
 
@@ -32,8 +32,6 @@ HEARD_PERCENT = 95.0
 """The guide's packet delivery."""
 IN_FLIGHT_S = 1.0
 """What a node has sent is heard within this."""
-SETTLE_S = 3.0
-"""A sync that has just begun is still opening connections, each two round trips long."""
 PERIODS = 1.5
 """The first reading comes within so many periods of its node."""
 POSITION, LATITUDE = "position", "latitude"
@@ -129,16 +127,12 @@ class MeshTrial(SkyTrial):
         """Count what the ground holds of the streams that lie in the gateway's buffer."""
         return self._ground.count(self._gateway.epochs())
 
-    def _accepted(self, written: int, due: int) -> bool:
-        return written >= due * HEARD_PERCENT / 100.0
-
     # ------------------------------------------------------------------ phases
 
     def _prepare(self) -> None:
         """Hurry first: nodes speak once in their period, and that is site time."""
         self._hurry()
         SkyTrial._prepare(self)  # noqa: SLF001 - no super() in a class with slots
-        sleep(SETTLE_S)
 
     def _drain(self) -> MadeState:
         """Wait until the ground station holds all that the gateway has heard."""
@@ -195,7 +189,7 @@ class MeshTrial(SkyTrial):
         drain_s = None
         if self._drained_us is not None and self._restored_us is not None:
             drain_s = max(0, self._drained_us - self._restored_us) / US_PER_S
-        acceptance = Acceptance(self._looks, self._good_looks)
+        acceptance = self._acceptance(max(0, self._made_between(before, closing) - made))
         plan = self.plan
         return OutageReport(
             passed=not (interrupted or short or duplicated) and made > 0 and mesh.passed,

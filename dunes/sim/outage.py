@@ -60,7 +60,8 @@ class Acceptance:
 
     Attributes:
         looks: how often that was looked at.
-        good: how often all that was made 2 s before lay on the gateway's disk.
+        good: how often all that was made 2 s before lay on the gateway's disk; what the mesh
+            lost on its way there is judged apart.
         percent: the share of good looks.
     """
 

@@ -55,7 +55,7 @@ RECEIPTS_S = 3.0
 SLACK_S = 30.0
 """Sensors write within this of measuring; where the trial's readings begin on the ground."""
 
-BEFORE_S = 10.0
+BEFORE_S = 6.0
 """Before the outage the link is watched at work until an alert has come through, at most
 for this long."""
 
@@ -138,8 +138,7 @@ class SkyTrial:
     _drained_us: int | None = None
     _peak: int = 0
     _alerts: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
-    _looks: int = 0
-    _good_looks: int = 0
+    _short: list[int] = field(default_factory=list)
     _made_at: deque[tuple[float, int]] = field(default_factory=deque)
     _told_s: float = 0.0
 
@@ -337,16 +336,19 @@ class SkyTrial:
         if now_s - self._made_at[0][0] >= DURABLE_WITHIN_S:
             while now_s - self._made_at[0][0] >= DURABLE_WITHIN_S:
                 due = self._made_at.popleft()[1]
-            self._looks += 1
-            self._good_looks += self._accepted(written - self._written_before, due)
+            self._short.append(due - (written - self._written_before))
         self._look_for_alerts(made)
         if self._due():
             delivered = max(0, self._ground.count() - self._ground_before)
             self._tell(phase, "", done_s, made_count, there, delivered)
 
-    def _accepted(self, written: int, due: int) -> bool:
-        """Say whether enough is on the disk of what was made `DURABLE_WITHIN_S` before."""
-        return written >= due
+    def _acceptance(self, lost_before: int = 0) -> Acceptance:
+        """Sum up the looks at what was made `DURABLE_WITHIN_S` before, and was on the disk.
+
+        Args:
+            lost_before: readings that never reached the gateway.
+        """
+        return Acceptance(len(self._short), sum(each <= lost_before for each in self._short))
 
     def _look_for_alerts(self, made: MadeState) -> None:
         """Note when each alert is first seen on the ground."""
@@ -412,7 +414,7 @@ class SkyTrial:
         drain_s = None
         if self._drained_us is not None and self._restored_us is not None:
             drain_s = max(0, self._drained_us - self._restored_us) / US_PER_S
-        acceptance = Acceptance(self._looks, self._good_looks)
+        acceptance = self._acceptance()
         return OutageReport(
             passed=passes(verdict) and not interrupted,
             interrupted=interrupted,

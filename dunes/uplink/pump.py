@@ -210,7 +210,13 @@ class Pump:
                 self.counts.requests += 1
                 self.counts.sent_frames += loaded.frames
                 self.counts.sent_bytes += len(loaded.batch)
-                call = self.carrier.post(stream.gateway, stream.table, stream.epoch, loaded.batch)
+                call = self.carrier.post(
+                    stream.gateway,
+                    stream.table,
+                    stream.epoch,
+                    loaded.batch,
+                    alert=send.lane == Priority.ALERT,
+                )
                 loaded.batch = b""  # the task holds it as long as it is needed
             task = asyncio.ensure_future(call)
             self._tasks[task] = (send, loaded)

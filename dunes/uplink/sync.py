@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from random import Random
@@ -53,7 +54,6 @@ from dunes.uplink.target import (
     pin_key,
     pinned_key,
 )
-from dunes.uplink.window import WINDOW_MIN
 
 if TYPE_CHECKING:
     from dunes.secrets import Secret
@@ -155,9 +155,8 @@ class Sync:
         self, watch: bool, began_s: float, on_progress: Callable[[SyncReport, str], None]
     ) -> None:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-            if task is not None:
-                loop.add_signal_handler(signal.SIGTERM, task.cancel)
+        if task is not None and threading.current_thread() is threading.main_thread():
+            loop.add_signal_handler(signal.SIGTERM, task.cancel)
         self._refuse_hold(watch)
         key = self.key if self.key is not None else await self._first_use()
         await self._let_read(key, watch)
@@ -217,14 +216,9 @@ class Sync:
         )
 
     async def _warm(self, carrier: HttpsCarrier) -> None:
-        """With `watch`: open connections before an alert needs one.
-
-        On the Moon a new one costs five seconds, two round trips; one that is busy with
-        routine readings costs nearly as much. If the link is in trouble, the pump will say so.
-        """
-        gateway = self.buffer.gateway
-        asks = [carrier.heads(gateway, self.table) for _ in range(WINDOW_MIN)]
-        await asyncio.gather(*asks, return_exceptions=True)
+        """With `watch`: open the alerts' connections. Trouble with the link the pump will tell."""
+        with contextlib.suppress(DunesError):
+            await carrier.warm(self.buffer.gateway, self.table)
 
     async def _keep_log(self, key: VerifyKey, carrier: HttpsCarrier) -> None:
         """With `watch`: have the log countersigned as it grows."""

@@ -52,8 +52,10 @@ class Carrier(Protocol):
     All sizes in bytes, all times in seconds.
     """
 
-    async def post(self, gateway: str, table: str, epoch: bytes, batch: bytes) -> bytes:
-        """Carry a batch; give the encoded receipt.
+    async def post(
+        self, gateway: str, table: str, epoch: bytes, batch: bytes, *, alert: bool = False
+    ) -> bytes:
+        """Carry a batch; give the encoded receipt. One of alerts waits for no other.
 
         Raises:
             NoAnswer, Busy: try again later.

@@ -1,5 +1,6 @@
 """Batches over HTTPS: one POST each, over connections that stay open."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -29,6 +30,10 @@ ANSWER_TIMEOUT_S = 60.0
 PIECE_BYTES = 64 * 1024
 """A body is handed over in pieces, so that progress is seen while a slow link takes it."""
 ANSWER_MAX_BYTES = 4 * 1024 * 1024
+CONNECTIONS_MAX = WINDOW_MAX + 8
+ALERT_CONNECTIONS = 2
+"""An alert that comes while two are under way waits for an answer: no longer than a new
+connection would take."""
 BATCH_TYPE = "application/vnd.dunes.batch"
 
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504, 507})
@@ -41,12 +46,15 @@ class HttpsCarrier:
     Attributes:
         url: its address, without a path.
         client: httpx, with TLS and timeouts set.
+        alerts: another one, with connections that nothing but alerts goes by: a new one takes
+            two round trips, and one with a batch under way takes another.
         api_key: opens the door.
         on_activity: called whenever a byte went out or came in.
     """
 
     url: str
     client: httpx.AsyncClient
+    alerts: httpx.AsyncClient
     api_key: "Secret"
     on_activity: Callable[[], None] = lambda: None
 
@@ -77,19 +85,35 @@ class HttpsCarrier:
             ConfigError: the URL or a file.
         """
         context = client_context(ca_file=ca_file, tls_sha256=tls_sha256)
-        client = make_client(url, context, proxy, connect_timeout_s, answer_timeout_s)
-        return cls(url.rstrip("/"), client, api_key)
+        client, alerts = (
+            make_client(
+                url, context, proxy, connect_timeout_s, answer_timeout_s, connections=connections
+            )
+            for connections in (CONNECTIONS_MAX, ALERT_CONNECTIONS)
+        )
+        return cls(url.rstrip("/"), client, alerts, api_key)
 
-    async def post(self, gateway: str, table: str, epoch: bytes, batch: bytes) -> bytes:
+    async def warm(self, gateway: str, table: str) -> None:
+        """Open the alerts' connections before there is one.
+
+        Raises:
+            DunesError: what went wrong with the first that failed.
+        """
+        path = f"/v1/streams/{gateway}/{table}/heads"
+        asks = [self._request("GET", path, client=self.alerts) for _ in range(ALERT_CONNECTIONS)]
+        await asyncio.gather(*asks)
+
+    async def post(
+        self, gateway: str, table: str, epoch: bytes, batch: bytes, *, alert: bool = False
+    ) -> bytes:
         """Carry a batch; give the encoded receipt."""
         headers = {
             "content-type": BATCH_TYPE,
             "content-length": str(len(batch)),
             "dunes-epoch": epoch.hex(),
         }
-        body = await self._request(
-            "POST", f"/v1/streams/{gateway}/{table}", headers, self._pieces(batch)
-        )
+        path, client = f"/v1/streams/{gateway}/{table}", self.alerts if alert else self.client
+        body = await self._request("POST", path, headers, self._pieces(batch), client=client)
         return _one_record(body)
 
     async def ask(self, gateway: str, table: str, epoch: bytes) -> bytes:
@@ -130,7 +154,7 @@ class HttpsCarrier:
 
     async def aclose(self) -> None:
         """End all connections."""
-        await self.client.aclose()
+        await asyncio.gather(self.client.aclose(), self.alerts.aclose())
 
     async def _pieces(self, batch: bytes) -> AsyncIterator[bytes]:
         view = memoryview(batch)
@@ -144,10 +168,12 @@ class HttpsCarrier:
         path: str,
         headers: dict[str, str] | None = None,
         content: AsyncIterator[bytes] | None = None,
+        *,
+        client: httpx.AsyncClient | None = None,
     ) -> bytes:
         all_headers = {"authorization": f"Bearer {self.api_key.reveal()}"} | (headers or {})
         try:
-            async with self.client.stream(
+            async with (client or self.client).stream(
                 method, self.url + path, headers=all_headers, content=content
             ) as response:
                 body = await self._read(response)
@@ -173,6 +199,8 @@ def make_client(
     proxy: str = "",
     connect_timeout_s: float = CONNECT_TIMEOUT_S,
     answer_timeout_s: float = ANSWER_TIMEOUT_S,
+    *,
+    connections: int = CONNECTIONS_MAX,
 ) -> httpx.AsyncClient:
     """Make an HTTP client that uses no environment: no proxies, no netrc, no key logs.
 
@@ -196,8 +224,8 @@ def make_client(
         proxy=proxy or None,
         timeout=httpx.Timeout(answer_timeout_s, connect=connect_timeout_s, pool=None),
         limits=httpx.Limits(
-            max_connections=WINDOW_MAX + 8,
-            max_keepalive_connections=WINDOW_MAX + 8,
+            max_connections=connections,
+            max_keepalive_connections=connections,
             keepalive_expiry=KEEP_ALIVE_S,
         ),
     )

@@ -59,6 +59,7 @@ def test_it_delivers_what_comes_obeys_a_hold_and_ends_on_sigterm(watching, gatew
     gateway.write(frames=1, readings=1, lane=Priority.ALERT)
     wait_for(lambda: ground.seqs(Priority.ALERT) == [1, 2])
     assert time.monotonic() - began < 5.0
+    wait_for(lambda: gateway.stored_frames() == 0)  # its receipt is here, too
     watching.send_signal(signal.SIGTERM)
     out, err = watching.communicate(timeout=15)
     assert 0 == watching.returncode, err
