@@ -10,13 +10,10 @@ a no is written at once. `SEGMENTS_MAX` files are kept, the oldest go.
 """
 
 import base64
-import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +21,7 @@ from typing import Any
 from dunes.authority.model import Decision
 from dunes.clock import SYSTEM_CLOCK, Clock, rfc3339
 from dunes.crypto import names
+from dunes.filelock import locked
 from dunes.mu.errors import Signer
 from dunes.paths import Paths
 
@@ -181,7 +179,7 @@ def append(
         OSError: the disk said no.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _locked(folder):
+    with locked(folder / LOCK):
         files = segments(folder)
         number = int(files[-1].name.split(".")[1]) if files else 1
         path = folder / f"{TABLE}.{number:0{_WIDTH}d}.jsonl"
@@ -215,7 +213,7 @@ def seal(folder: Path, signer: Signer) -> int:
     Raises:
         OSError: the disk said no.
     """
-    with _locked(folder):
+    with locked(folder / LOCK):
         files = segments(folder)
         no, prev, sealed_no = _state(files)
         if no == sealed_no:
@@ -291,13 +289,3 @@ def _last_lines(path: Path) -> list[bytes]:
             file.truncate(begin + end)
     lines = whole_lines(tail[:end])
     return lines[1:] if begin else lines  # the first may have begun before
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

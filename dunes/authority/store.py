@@ -5,12 +5,8 @@ entered in its transparency log, kept beside as `policies.mu`. A file that was c
 hand still counts (its owner may do so); `is_logged` tells that nobody signed for it.
 """
 
-import contextlib
-import fcntl
 import json
-import os
 import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from dunes.authority.policy import Document, Policies
 from dunes.authority.policydoc import read_document, write_document
 from dunes.errors import ConfigError, DataError, StorageError
+from dunes.filelock import locked
 from dunes.paths import Paths, write_atomic
 
 if TYPE_CHECKING:
@@ -115,7 +112,7 @@ def save_policies(paths: Paths, document: Document, why: str, recorder: "Recorde
         StorageError: the disk said no.
     """
     Policies.join(defaults(), document)
-    with _locked(paths):
+    with locked(paths.ready(paths.runtime) / LOCK):
         return _save(paths, document, why, recorder)
 
 
@@ -137,18 +134,6 @@ def _save(paths: Paths, document: Document, why: str, recorder: "Recorder") -> i
     except OSError as e:
         raise StorageError(f"cannot write {policies_path(paths)}: {e.strerror}") from e
     return issued.log_index if issued.log_index is not None else -1
-
-
-@contextlib.contextmanager
-def _locked(paths: Paths) -> Iterator[None]:
-    """Let one process at a time change the policies."""
-    paths.ready(paths.runtime)
-    lock = os.open(paths.runtime / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
 
 
 def encode(document: Document) -> bytes:

@@ -13,9 +13,7 @@ witness keeps the last checkpoint it countersigned, and never signs two that dif
 
 import base64
 import binascii
-import fcntl
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +21,7 @@ from pathlib import Path
 from dunes.crypto.errors import BadSignature
 from dunes.crypto.merkle import HASH_BYTES
 from dunes.errors import DunesError
+from dunes.filelock import locked
 from dunes.mu.checkpoint import Checkpoint, check_grown, cosign, read_checkpoint
 from dunes.mu.errors import BadNote, Signer
 from dunes.mu.note import LogKey, kid_of_name, read_note, verify_note
@@ -141,9 +140,7 @@ class Witness:
             raise BadSignature("the checkpoint is not signed by a gateway that is known here")
         checkpoint = read_checkpoint(note.text)
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(self.directory / "lock"):
             previous = self.last(checkpoint.origin)
             has = previous.size if previous is not None else 0
             if request.old != has:
@@ -152,8 +149,6 @@ class Witness:
                 check_grown(previous, checkpoint, request.proof)
             # remembered before it is signed: a crash in between costs a repeat, not the truth
             write_atomic(self._path(checkpoint.origin), request.note)
-        finally:
-            os.close(lock)
         line = cosign(
             request.note,
             self._signer,

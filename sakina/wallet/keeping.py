@@ -2,13 +2,12 @@
 
 import base64
 import binascii
-import contextlib
-import fcntl
 import hashlib
 import io
 import os
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from dunes.crypto import identity as identities
 from dunes.crypto import keyio, sealedfile
 from dunes.crypto.truststore import TrustedKey, TrustStore
 from dunes.errors import DataError, NotFound
+from dunes.filelock import locked
 from dunes.model import check_name
 from dunes.mu.errors import BadReceipt
 from dunes.mu.log import TransparencyLog, log_directory
@@ -89,17 +89,9 @@ class Keeper:
             )
         return wallet
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Let one process at a time read, change and write the wallet."""
-        self.paths.ready(self.paths.runtime)
-        path = self.paths.runtime / "wallet.lock"
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(lock)
+        return locked(self.paths.ready(self.paths.runtime) / "wallet.lock")
 
     def save(self, wallet: Wallet, *, new: bool = False) -> Wallet:
         """Sign and write the wallet, with the state of the transparency log."""
