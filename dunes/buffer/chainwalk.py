@@ -327,8 +327,7 @@ class LaneWalk:
     def _cross(self, stored: StoredFrame | None) -> None:
         """Get over a hole: by tombstones, by what was deleted meanwhile, or as a gap."""
         until = self._started.last_no if stored is None else stored.no - 1
-        if self._overtaken():
-            return
+        self._follow_base()
         for tomb in self._tombs():
             if tomb.from_no > until:
                 break
@@ -353,15 +352,13 @@ class LaneWalk:
         message = self._unreadable.get(self._no)
         return (kind, detail) if message is None else (Kind.UNREADABLE, message)
 
-    def _overtaken(self) -> bool:
-        """Notice that frames were acknowledged or dropped while the walk came along."""
+    def _follow_base(self) -> None:
+        """Go on above what was acknowledged or dropped while the walk came along."""
         with self._buffer.reading() as connection:
             lane = self._buffer.lane(connection, self._stream.id, self.lane.lane)
-        if lane.base_no < self._no:
-            return False
-        self.lane = lane
-        self._jump(lane.base_no, lane.base_msg, lane.base_hash)
-        return True
+        if lane.base_no >= self._no:
+            self.lane = lane
+            self._jump(lane.base_no, lane.base_msg, lane.base_hash)
 
     def _jump(self, no: int, msg: int, hash_: bytes) -> None:
         self._no, self._msg, self._prev = no + 1, msg + 1, hash_

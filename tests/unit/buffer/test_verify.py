@@ -372,27 +372,64 @@ def test_damage_below_an_acknowledgement_is_safe_at_the_ground(filled, look):
 # -- beside a writer -----------------------------------------------------------------
 
 
-def test_a_check_runs_beside_a_writer_and_an_acknowledgement(filled, fill, key, monkeypatch):
-    stream = filled.streams()[0]
-    appender = Appender(filled, TABLE)
-    with filled.reading() as connection:
-        point = AckedLane(2, 7, stored_frame(connection, 1, 2, 7).hash)
+@pytest.fixture
+def pages(monkeypatch):
+    """Have the walk read three frames a page; the list has a member for each page asked for."""
     original, calls = chainwalk.stored_frames, []
 
     def paged(connection, stream_id, lane, after_no):
         calls.append(after_no)
         return original(connection, stream_id, lane, after_no, limit=3)
 
+    monkeypatch.setattr(chainwalk, "stored_frames", paged)
+    return calls
+
+
+def test_a_check_runs_beside_a_writer_and_an_acknowledgement(filled, fill, look, pages):
+    stream = filled.streams()[0]
+    appender = Appender(filled, TABLE)
+    with filled.reading() as connection:
+        point = AckedLane(2, 7, stored_frame(connection, 1, 2, 7).hash)
+
     def meanwhile(_frames):
-        if len(calls) == 3:  # one page of routine frames was walked
+        if len(pages) == 4:  # one page of routine frames was walked
             fill(appender, 10)
             apply_receipt(filled, stream, "gs", 1, [point], b"")
 
-    monkeypatch.setattr(chainwalk, "stored_frames", paged)
-    keys = {key.kid: key.public}
-    report = check(filled, TABLE, Checks(keys=keys, progress=meanwhile))
+    report = look(filled, progress=meanwhile)
     assert [] == report.findings
-    assert len(calls) > 4
+    assert 70 == report.lanes[2].acknowledged  # by what came meanwhile
+
+
+@pytest.mark.parametrize(
+    ("statement", "kind", "span"),
+    [
+        ("DELETE FROM frame WHERE lane=2 AND no BETWEEN 7 AND 8", Kind.GAP, (7, 8, 61, 80)),
+        ("DELETE FROM frame WHERE lane=2 AND no>6", Kind.TRUNCATED, (7, 10, 61, 100)),
+    ],
+    ids=["gap", "tail"],
+)
+def test_what_is_missing_above_an_acknowledgement_is_found_beside_it(
+    filled, look, pages, statement, kind, span
+):
+    with filled.reading() as connection:
+        point = AckedLane(2, 6, stored_frame(connection, 1, 2, 6).hash)
+    run(filled, statement)
+
+    def meanwhile(_frames):
+        if len(pages) == 4:
+            apply_receipt(filled, filled.streams()[0], "gs", 1, [point], b"")
+
+    report = look(filled, progress=meanwhile)
+    assert 60 == report.lanes[2].acknowledged
+    found = only(report)
+    assert (kind, *span) == (
+        found.kind,
+        found.from_no,
+        found.to_no,
+        found.from_msg,
+        found.to_msg,
+    )
 
 
 # -- repair --------------------------------------------------------------------------
