@@ -12,14 +12,15 @@ from dunes.clock import SYSTEM_CLOCK, US_PER_S, Clock
 from dunes.errors import UsageError
 from dunes.mesh.links import AD_MESH_BEACON, AD_MESH_MESSAGE, Outgoing
 from dunes.mesh.models.generic_server import ActuatorSet
-from dunes.mesh.node import ModelEvent, Node, NodeEvent, NodeReset
+from dunes.mesh.node import Node, NodeEvent, NodeReset
 from dunes.mesh.nodestate import Description
+from dunes.mesh.serving import ModelEvent
 from dunes.sim.air.ear import Ear
 from dunes.sim.air.faults import OFF_S, Fault, Faults
 from dunes.sim.air.field import Field, Place, spread
 from dunes.sim.air.hciserver import HciServer
 from dunes.sim.air.instruments import Source, instruments, make_sources
-from dunes.sim.air.keeper import Keeper
+from dunes.sim.air.keeper import LAZY_S, Keeper
 from dunes.sim.air.making import describe, make_peripheral
 from dunes.sim.air.medium import Medium
 from dunes.sim.air.models import Models, make_models
@@ -29,7 +30,6 @@ from dunes.sim.air.roster import Member, roster
 from dunes.sim.air.talk import Acted, MeshState, NodeState
 from dunes.sim.definition import AirSpec, SiteDefinition
 
-KEEP_S = 2.0
 BEACON_UNPROVISIONED = 0
 CARRIED_PER_S = 15.0
 """Messages of telemetry that all nodes together send at most because site time runs ahead."""
@@ -149,7 +149,7 @@ class Fleet:
         for node in self.nodes.values():
             node.stop()
         self.medium.close()
-        self.keeper.write_waiting()
+        self.keeper.end()
 
     # ---------------------------------------------------------------- nodes
 
@@ -251,6 +251,7 @@ class Fleet:
                 actuators = {**kept.actuators, what: done.value}
                 now_us = self.clock.unix_us()
                 self.keeper.change(name, now_us, account=account, actuators=actuators)
+                self.keeper.write(name)  # before it is acknowledged
                 self._move(name, what, done.value)
 
     def _move(self, name: str, what: str, value: int) -> None:
@@ -340,7 +341,7 @@ class Fleet:
 
     async def _keep(self) -> None:
         while True:
-            await asyncio.sleep(KEEP_S)
+            await asyncio.sleep(LAZY_S)
             self.keeper.write_waiting()
             self._keep_pace()
 

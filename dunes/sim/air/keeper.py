@@ -2,6 +2,8 @@
 
 A file per node. What must not be forgotten is written before the node goes on; the rest
 within `LAZY_S`. A killed process loses none of the former; a power cut of the computer may.
+
+The numbers of reports are not written one by one: who was killed goes on `SKIPPED` further.
 """
 
 import os
@@ -11,12 +13,15 @@ from pathlib import Path
 import msgspec
 
 from dunes.errors import StorageError
+from dunes.mesh.models.habitat import SEQUENCE_MODULUS
 from dunes.mesh.nodestate import NodeState
 from dunes.mesh.sequence import SeqRecord
 from dunes.mesh.state import Store
 
 LAZY_S = 2.0
 VERSION = 1
+SKIPPED = 64
+"""More reports than a node can send within `LAZY_S`: they are a fifth of a second apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,7 @@ class Account:
         publications: messages with readings.
         readings: values in them.
         alerts: readings that were alerts.
-        sequence: the last number of the vendor model's reports; they count modulo 2^14.
+        sequence: the next number of the vendor model's reports; they count modulo 2^14.
         commands: actuator commands that were carried out.
     """
 
@@ -48,6 +53,7 @@ class Kept:
         account: what it has sent.
         actuators: where they stand, by element and model.
         saved_us: Unix time.
+        sending: numbers after the account's may have been used.
     """
 
     version: int = VERSION
@@ -55,6 +61,7 @@ class Kept:
     account: Account = field(default_factory=Account)
     actuators: dict[str, int] = field(default_factory=dict)
     saved_us: int = 0
+    sending: bool = False
 
 
 @dataclass(slots=True)
@@ -87,6 +94,10 @@ class Keeper:
         if found.version != VERSION:
             hint = f"remove {self.folder}; the nodes are new then"
             raise StorageError(f"{path} has version {found.version}, not {VERSION}", hint=hint)
+        if found.sending:
+            sequence = (found.account.sequence + SKIPPED) % SEQUENCE_MODULUS
+            account = replace(found.account, sequence=sequence)
+            found = replace(found, account=account, sending=False)
         self.kept[name] = found
         return found
 
@@ -95,6 +106,13 @@ class Keeper:
         state = NodeState.updated(self.kept[name].state, store)
         self.change(name, now_us, state=state)
         if store.before_sending or any(isinstance(each, SeqRecord) for each in store.changes):
+            self.write(name)
+
+    def sent(self, name: str, now_us: int, account: Account) -> None:
+        """Take the account of what is about to be sent."""
+        first = not self.kept[name].sending
+        self.change(name, now_us, account=account, sending=True)
+        if first:
             self.write(name)
 
     def change(self, name: str, now_us: int, **changes: object) -> None:
@@ -113,16 +131,18 @@ class Keeper:
         temporary.replace(path)
         self._waiting.discard(name)
 
+    def end(self) -> None:
+        """Write what there is to write: nothing more is sent."""
+        for name, kept in self.kept.items():
+            if kept.sending:
+                self.kept[name] = replace(kept, sending=False)
+                self._waiting.add(name)
+        self.write_waiting()
+
     def write_waiting(self) -> None:
         """Write the files of all nodes that changed."""
         for name in list(self._waiting):
             self.write(name)
-
-    def forget(self, name: str) -> None:
-        """Make a node new."""
-        self._path(name).unlink(missing_ok=True)
-        self.kept[name] = Kept()
-        self._waiting.discard(name)
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.json"

@@ -78,7 +78,7 @@ class Reporter:
         )
         if self.models.reporting is not None:
             now = replace(now, sequence=self.models.reporting[1].sequence)
-        self.keeper.change(self.name, self.clock.unix_us(), account=now)
+        self.keeper.sent(self.name, self.clock.unix_us(), now)
 
     def alerts(self, kinds: tuple[str, ...], now_s: float) -> Iterator[Alert]:
         """Give what is to be told now."""

@@ -1,6 +1,7 @@
 """Nodes of the virtual air, as a real Bumble host meets them over HCI and TCP."""
 
 import asyncio
+import shutil
 from dataclasses import replace
 from random import Random
 
@@ -257,6 +258,25 @@ def test_nodes_go_on_where_they_were_when_the_site_comes_up_again(raise_fleet, o
             found = heard_of(gateway, unicast)
             assert found["o2"][0].sequence >= before.sequence
             assert 0 == fleet.state("").nodes["crew-001"].unicast
+
+    run(scene())
+
+
+def test_killed_nodes_repeat_no_number_and_forget_no_command(
+    raise_fleet, open_gateway, tmp_path
+):
+    async def scene():
+        async with raise_fleet(1) as (fleet, port), open_gateway(port) as gateway:
+            gateway.manage()
+            unicast = await gateway.take_in("hab-sensor-001", PERIOD)
+            await asyncio.sleep(2.5)
+            await gateway.ask(unicast, generic.LevelSet(1234, 1), 0)
+            shutil.copytree(fleet.folder, tmp_path / "killed")
+            numbers = [each.sequence for each in heard_of(gateway, unicast)["o2"]]
+        async with raise_fleet(1, folder=tmp_path / "killed") as (fleet, port):
+            node = fleet.state("").nodes["hab-sensor-001"]
+            assert node.sequence > max(numbers)
+            assert {"heater": 1234} == node.actuators
 
     run(scene())
 

@@ -15,7 +15,7 @@ from dunes.mesh.replay import ReplayEntry
 from dunes.mesh.sequence import SeqRecord
 from dunes.mesh.state import Store
 from dunes.mesh.wire import ModelId
-from dunes.sim.air.keeper import Account, Keeper, Kept
+from dunes.sim.air.keeper import SKIPPED, Account, Keeper, Kept
 
 STATE = granted(
     Grant(bytes(range(16)), 0, False, False, 5, 0x0100),
@@ -82,6 +82,28 @@ def test_what_must_not_be_forgotten_is_written_at_once_and_the_rest_later(keeper
     stored(keeper, ReplayEntry(2, 0, 9))
     keeper.write_waiting()
     assert 2 == len(on_disk(keeper).state.stack.replay)
+
+
+def test_the_numbers_of_reports_go_on_after_an_end_and_further_on_after_a_kill(keeper):
+    keeper.load("n")
+    keeper.sent("n", 1, Account(sequence=5))
+    keeper.sent("n", 1, Account(sequence=6))
+    assert 5 + SKIPPED == on_disk(keeper).account.sequence
+    keeper.end()
+    assert 6 == on_disk(keeper).account.sequence
+    again = Keeper(keeper.folder)
+    again.load("n")
+    again.sent("n", 1, Account(sequence=2**14 - 1))
+    assert SKIPPED - 1 == on_disk(keeper).account.sequence
+
+
+def test_who_is_killed_twice_goes_on_behind_what_was_sent_between(keeper):
+    keeper.load("n")
+    keeper.sent("n", 1, Account(sequence=5))
+    second = Keeper(keeper.folder)
+    sent = second.load("n").account.sequence + 1
+    second.sent("n", 1, Account(sequence=sent))
+    assert on_disk(keeper).account.sequence > sent
 
 
 def test_a_node_that_left_its_network_is_new(keeper):
