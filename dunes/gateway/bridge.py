@@ -61,7 +61,6 @@ class _Device:
     values: OrderedDict[int, _Waiting] = field(default_factory=OrderedDict)
     alert_at_s: dict[int, float] = field(default_factory=dict)
     sent_s: float = float("-inf")
-    sequence: int = 0
 
 
 @dataclass(slots=True)
@@ -71,6 +70,7 @@ class Bridge:
     Attributes:
         simulated: the mesh is that of the simulated site; into a real one nothing simulated goes.
         links: element by device.
+        sequences: numbers of the next reports, by element; they go on when links change.
         published: messages that were given out.
         superseded: values that gave way to newer ones while they waited.
         skipped: readings that no message can tell, by reason.
@@ -78,6 +78,7 @@ class Bridge:
 
     simulated: bool
     links: Mapping[str, int] = field(default_factory=dict)
+    sequences: dict[int, int] = field(default_factory=dict)
     published: int = 0
     superseded: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
@@ -88,7 +89,7 @@ class Bridge:
         """Take other links; what waits for devices that are linked no longer is dropped."""
         kept = {element for name, element in links.items() if self.links.get(name) == element}
         for element in set(self._devices) - kept:
-            self._devices[element] = _Device(sequence=self._devices[element].sequence)
+            del self._devices[element]
         self.links = dict(links)
 
     def offer(self, reading: Reading, unix_us: int) -> str:
@@ -160,14 +161,28 @@ class Bridge:
             for code in list(device.alerts):
                 if now_s - device.alert_at_s.get(code, float("-inf")) >= PERIOD_S:
                     device.alert_at_s[code] = device.sent_s = now_s
-                    out.append(_report(element, device, code, device.alerts.pop(code), alert=True))
+                    out.append(self._report(element, code, device.alerts.pop(code), alert=True))
         for element, device in self._devices.items():
             if device.values and now_s - device.sent_s >= PERIOD_S:
                 device.sent_s = now_s
                 code, value = device.values.popitem(last=False)
-                out.append(_report(element, device, code, value, alert=False))
+                out.append(self._report(element, code, value, alert=False))
         self.published += len(out)
         return out
+
+    def _report(self, element: int, code: int, waiting: _Waiting, *, alert: bool) -> Report:
+        sequence = self.sequences.get(element, 0)
+        self.sequences[element] = (sequence + 1) % SEQUENCE_MODULUS
+        payload = habitat().make(
+            "Report",
+            kind=code,
+            alert=int(alert),
+            clock_set=1,
+            sequence=sequence,
+            time_s=waiting.ts_us // US_PER_S % TIME_MODULUS,
+            value=waiting.value,
+        )
+        return Report(element, payload, alert)
 
 
 def _kind_of(reading: Reading) -> ReportKind | None:
@@ -181,17 +196,3 @@ def _in_report(reading: Reading) -> tuple[int, int]:
     if known is None or isinstance(reading.value, (bool, str)):
         raise LocalError(f"no report tells {reading.kind}")
     return known.code, round(reading.value * known.divisor)
-
-
-def _report(element: int, device: _Device, code: int, waiting: _Waiting, *, alert: bool) -> Report:
-    payload = habitat().make(
-        "Report",
-        kind=code,
-        alert=int(alert),
-        clock_set=1,
-        sequence=device.sequence,
-        time_s=waiting.ts_us // US_PER_S % TIME_MODULUS,
-        value=waiting.value,
-    )
-    device.sequence = (device.sequence + 1) % SEQUENCE_MODULUS
-    return Report(element, payload, alert)

@@ -31,11 +31,13 @@ class DeviceLink:
         element: its number, from 1.
         device: whose readings it tells; empty: nobody's now.
         since_us: since when, µs since 1970.
+        sequence: of its next report, modulo 2^14; it goes on whoever the device is.
     """
 
     element: int
     device: str
     since_us: int
+    sequence: int = 0
 
 
 def count_elements(links: Iterable[DeviceLink]) -> int:

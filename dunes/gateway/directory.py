@@ -195,6 +195,11 @@ class Directory:
         """Give the elements of ours by the devices that speak by them."""
         return {each.device: each.element for each in self.links() if each.device}
 
+    def alerts(self) -> list[bytes]:
+        """Give the fingerprints of the newest alerts that were kept, in their order."""
+        with self.buffer.reading() as connection:
+            return rows.load_alerts(connection, self.network.id)
+
     def sent_from(self, src: int) -> SeqRecord:
         """Give the numbers that may have been sent from an address of ours."""
         with self.buffer.reading() as connection:

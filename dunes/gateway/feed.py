@@ -1,8 +1,9 @@
 """The keeper of a listening gateway: readings and replay entries in one transaction.
 
-A reading that was kept is kept with the replay entry that bars its message from coming again;
-one that was not kept comes again after a restart only if its node says it again. So none is
-stored twice, and none is believed stored that is not.
+A reading that was kept is kept with the replay entry that bars its message from coming again,
+and an alert with what it is known by, as its node says it anew until that is acknowledged; one
+that was not kept comes again after a restart only if its node says it again. So none is stored
+twice, and none is believed stored that is not.
 """
 
 from collections.abc import Callable, Sequence
@@ -116,6 +117,9 @@ class FeedKeeper(StoreKeeper):
             if state is not None:
                 self.store.apply_on(connection, state)
                 written = True
+            kept = [x.ack.fingerprint for x in self._waiting if x.reading and x.ack]
+            if kept:
+                self.store.save_alerts_on(connection, kept)
 
         self.appender.extend(each.reading for each in items if each.reading is not None)
         waited, self._waiting = bool(self._waiting), [*self._waiting, *items]

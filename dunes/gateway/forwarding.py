@@ -47,12 +47,12 @@ async def forward(gateway: Gateway) -> None:
             await asyncio.sleep(LOOK_S)
             try:
                 await _look(gateway, follower)
+                await _send(gateway, group)
                 troubled = False
             except StorageError as error:
                 if not troubled:
                     gateway.note(f"linked devices: {error.message}; trying again")
                 troubled = True
-            _send(gateway, group)
 
 
 async def _look(gateway: Gateway, follower: Follower) -> None:
@@ -68,16 +68,26 @@ async def _look(gateway: Gateway, follower: Follower) -> None:
     bridge.skipped["unreadable"] += follower.unreadable - before
 
 
-def _send(gateway: Gateway, group: int) -> None:
-    """Send what is due, if a proxy carries it now."""
-    if not gateway.runner.online:
+async def _send(gateway: Gateway, group: int) -> None:
+    """Send what is due, if a proxy carries it now; no number of a report is given twice.
+
+    Raises:
+        StorageError: the numbers cannot be kept, and nothing was sent.
+    """
+    bridge, unicast = gateway.bridge, gateway.manager.stack.unicast
+    reports = bridge.due(asyncio.get_running_loop().time()) if gateway.runner.online else []
+    if not reports:
         return
-    unicast = gateway.manager.stack.unicast
-    for report in gateway.bridge.due(asyncio.get_running_loop().time()):
+    try:
+        await asyncio.to_thread(gateway.store.save_sequences, dict(bridge.sequences))
+    except StorageError:
+        bridge.skipped["storage"] += len(reports)
+        raise
+    for report in reports:
         try:
             gateway.runner.send(
                 group, Raw(report.payload), app_index=OUR_APP, src=unicast + report.element
             )
         except TryLater as error:
-            gateway.bridge.skipped["queue"] += 1
+            bridge.skipped["queue"] += 1
             gateway.note(error.message)

@@ -145,17 +145,24 @@ async def open_gateway(
             note(said)
         loop = asyncio.get_running_loop()
         manager = Manager.start(store.load(), SystemRandom(), now_s=loop.time())
-        readings = Readings(_node_of(manager), SYSTEM_CLOCK.unix_us, simulated=radio.simulated)
+        readings = Readings(
+            _node_of(manager),
+            SYSTEM_CLOCK.unix_us,
+            store.fingerprinter(),
+            simulated=radio.simulated,
+        )
         keeper: StoreKeeper = StoreKeeper(store, readings)
         appender = None
         if table is not None:
             buffer, appender = _appender(settings, table, note, warn)
             stack.enter_context(buffer)
+            readings.remember(store.alerts())
             keeper = FeedKeeper(store, readings, appender, warn)
         runner = await stack.enter_async_context(Runner(manager, radio, keeper, note=note))
         manager.listen(store.labels())
         proxies = Proxies(runner)
-        bridge = Bridge(radio.simulated, store.linked())
+        numbers = {each.element: each.sequence for each in store.links()}
+        bridge = Bridge(radio.simulated, store.linked(), numbers)
         yield Gateway(settings, store, radio, runner, proxies, readings, bridge, appender, note)
 
 

@@ -5,7 +5,7 @@ kind, all but the first have their number behind it: `hab-sensor-001.1`.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from dunes.buffer.kinds import fold_kind, known_unit, priority_of
@@ -32,6 +32,8 @@ class Ack:
     app_index: int
     kind: int
     sequence: int
+    fingerprint: bytes
+    """By which it is known when it is said again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Readings:
         node_of: primary address and name of the node that an element belongs to; None where
             it is none of ours.
         unix_us: the present, µs since 1970.
+        fingerprint: tells messages apart.
         simulated: what is heard comes from the simulated site.
         unreadable: messages that could not be read.
         repeated: reports that came before.
@@ -57,11 +60,16 @@ class Readings:
 
     node_of: Callable[[int], tuple[int, str] | None]
     unix_us: Callable[[], int]
+    fingerprint: Callable[[bytes], bytes] = bytes
     simulated: bool = False
     unreadable: int = 0
     repeated: int = 0
     _first: dict[tuple[int, str], int] = field(default_factory=dict)
-    _reports: OrderedDict[tuple[int, bytes], None] = field(default_factory=OrderedDict)
+    _reports: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
+
+    def remember(self, fingerprints: Iterable[bytes]) -> None:
+        """Take what an earlier listener kept."""
+        self._reports.update(dict.fromkeys(fingerprints))
 
     def read(self, received: Received) -> list[Item]:
         """Give the readings of a message; none where it measures nothing, or says it again."""
@@ -74,10 +82,13 @@ class Readings:
         found = self.node_of(access.src)
         if not values or found is None:
             return []
-        ack = self._ack(received)
-        if isinstance(received.message, HabitatMessage) and self._known(received):
-            self.repeated += 1
-            return [] if ack is None else [Item(None, ack)]
+        ack = None
+        if isinstance(received.message, HabitatMessage):
+            said = self.fingerprint(access.src.to_bytes(2, "big") + access.parameters)
+            ack = _ack(received, received.message, said)
+            if self._known(said):
+                self.repeated += 1
+                return [] if ack is None else [Item(None, ack)]
         return list(self._items(received, found, values, ack))
 
     def _items(
@@ -119,21 +130,19 @@ class Readings:
             return now_us
         return unix_s * US_PER_S
 
-    def _ack(self, received: Received) -> Ack | None:
-        message, access = received.message, received.access
-        if not isinstance(message, HabitatMessage) or access.app_index is None:
-            return None
-        if message.name != "Report" or not message.values["alert"]:
-            return None
-        kind, sequence = message.values["kind"], message.values["sequence"]
-        return Ack(access.src, access.app_index, kind, sequence)
-
-    def _known(self, received: Received) -> bool:
+    def _known(self, said: bytes) -> bool:
         """Say whether this very report came before; remember it."""
-        key = received.access.src, received.access.parameters
-        known = key in self._reports
-        self._reports.pop(key, None)
-        self._reports[key] = None
+        known = said in self._reports
+        self._reports.pop(said, None)
+        self._reports[said] = None
         if len(self._reports) > REPORTS_MAX:
             self._reports.popitem(last=False)
         return known
+
+
+def _ack(received: Received, message: HabitatMessage, said: bytes) -> Ack | None:
+    access = received.access
+    if access.app_index is None or message.name != "Report" or not message.values["alert"]:
+        return None
+    kind, sequence = message.values["kind"], message.values["sequence"]
+    return Ack(access.src, access.app_index, kind, sequence, said)

@@ -126,7 +126,7 @@ def load_links(connection: Connection, network_id: int) -> list[DeviceLink]:
     """Give our further elements, in their order."""
     link = tables.link.c
     query = (
-        select(link.element, link.device, link.since_us)
+        select(link.element, link.device, link.since_us, link.sequence)
         .where(link.network_id == network_id)
         .order_by(link.element)
     )
@@ -225,6 +225,13 @@ def load_nodes(
 def is_other(settings: str) -> bool:
     """Tell by a node's settings whether it is another provisioner."""
     return PROVISIONER in settings and PROVISIONER in json.loads(settings)
+
+
+def load_alerts(connection: Connection, network_id: int) -> list[bytes]:
+    """Give the fingerprints of the newest alerts that were kept, in their order."""
+    alert = tables.alert.c
+    query = select(alert.fingerprint).where(alert.network_id == network_id).order_by(alert.id)
+    return [bytes(found) for found in connection.execute(query).scalars()]
 
 
 def load_gone(connection: Connection, network_id: int) -> Iterable[NodeGone]:

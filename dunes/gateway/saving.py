@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from dunes.errors import LocalError
@@ -22,6 +22,10 @@ from dunes.mesh.managerstate import KnownNode, ManagerState, NodeGone
 from dunes.mesh.replay import ReplayEntry
 from dunes.mesh.sequence import SeqRecord
 from dunes.mesh.state import KeysRecord
+
+ALERTS_KEPT = 1024
+"""Alerts that are known when they are said again. Nodes of ours say one for two minutes, and a
+mesh carries some ten messages a second."""
 
 
 def save_wrap(
@@ -48,6 +52,7 @@ def erase(connection: Connection, network_id: int, *, keep_seq: bool) -> None:
         tables.node,
         tables.replay,
         tables.gone,
+        tables.alert,
         tables.group,
         tables.label,
         tables.link,
@@ -210,7 +215,30 @@ def save_links(connection: Connection, network_id: int, links: Iterable[DeviceLi
     """Write elements of ours, each in place of what it was before."""
     for each in links:
         row = {"element": each.element, "device": each.device, "since_us": each.since_us}
-        upsert(connection, tables.link, [{"network_id": network_id} | row])
+        row |= {"network_id": network_id, "sequence": each.sequence}
+        upsert(connection, tables.link, [row])
+
+
+def save_sequences(connection: Connection, network_id: int, sequences: Mapping[int, int]) -> None:
+    """Write the numbers of elements' next reports, by element."""
+    link = tables.link
+    statement = (
+        update(link)
+        .where(link.c.network_id == network_id, link.c.element == bindparam("of"))
+        .values(sequence=bindparam("next_one"))
+    )
+    rows = [{"of": element, "next_one": number} for element, number in sequences.items()]
+    connection.execute(statement, rows)
+
+
+def save_alerts(connection: Connection, network_id: int, fingerprints: Iterable[bytes]) -> None:
+    """Write that alerts were kept; the oldest are forgotten for them."""
+    alert = tables.alert
+    rows = [{"network_id": network_id, "fingerprint": each} for each in fingerprints]
+    connection.execute(insert(alert), rows)
+    newest = select(func.max(alert.c.id)).scalar_subquery()
+    old = alert.c.id <= newest - ALERTS_KEPT
+    connection.execute(delete(alert).where(alert.c.network_id == network_id, old))
 
 
 def save_replay(connection: Connection, network_id: int, entries: Iterable[ReplayEntry]) -> None:

@@ -13,7 +13,8 @@ moved to another row opens nowhere.
 Sans-IO: randomness comes in as arguments, but for the wrap's ephemeral keys.
 """
 
-from collections.abc import Mapping, Sequence
+import hmac
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn, Self
 
 from cryptography.exceptions import InvalidTag
@@ -29,6 +30,7 @@ from dunes.errors import LocalError
 SECRET_BYTES = 32
 SALT_BYTES = 16
 OWN_KEY_BYTES = 16
+FINGERPRINT_BYTES = 16
 _KEY_BYTES, _NONCE_BYTES, _TAG_BYTES = 32, 12, 16
 
 
@@ -89,6 +91,12 @@ class FieldSealer:
         """
         info = field_name(mesh, "own-device")
         return HKDF(hashes.SHA256(), OWN_KEY_BYTES, salt=None, info=info).derive(self._secret)
+
+    def fingerprinter(self, mesh: bytes) -> Callable[[bytes], bytes]:
+        """Give a keyed hash of 16 bytes: who has the database alone can guess at no message."""
+        info = field_name(mesh, "fingerprint")
+        key = HKDF(hashes.SHA256(), _KEY_BYTES, salt=None, info=info).derive(self._secret)
+        return lambda said: hmac.digest(key, said, "sha256")[:FINGERPRINT_BYTES]
 
     def seal(self, field: bytes, name: bytes, salt: bytes) -> bytes:
         """Seal one field.

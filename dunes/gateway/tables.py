@@ -126,6 +126,15 @@ gone = Table(
     Column("iv_index", BigInteger, nullable=False),
 )
 
+alert = Table(
+    "mesh_alert",
+    metadata,
+    # the newest alerts that were kept: a node says them again until it hears so
+    Column("id", Integer, primary_key=True),
+    Column("network_id", ForeignKey("mesh_network.id"), nullable=False),
+    Column("fingerprint", LargeBinary(16), nullable=False),
+)
+
 group = Table(
     "mesh_group",
     metadata,
@@ -144,6 +153,8 @@ link = Table(
     # empty: the address stays ours, for the next device
     Column("device", String(64), nullable=False),
     Column("since_us", BigInteger, nullable=False),
+    # of the element's next report, modulo 2^14
+    Column("sequence", Integer, nullable=False, server_default="0"),
 )
 
 label = Table(

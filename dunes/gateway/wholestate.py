@@ -25,6 +25,7 @@ from dunes.mesh.address import ADDRESS_MAX, SEQ_END, UNICAST_MAX
 from dunes.mesh.ivindex import UNKNOWN, IvRecord
 from dunes.mesh.keys import KEY_INDEX_MAX, AppKeyRecord, NetKeyRecord, Phase
 from dunes.mesh.managerstate import KnownNode, ManagerState, NodeGone, Progress
+from dunes.mesh.models.habitat import SEQUENCE_MODULUS
 from dunes.mesh.replay import ReplayEntry
 from dunes.mesh.sequence import SeqRecord
 from dunes.mesh.state import KeysRecord, StackState
@@ -183,6 +184,7 @@ def encode_whole(whole: WholeMesh) -> bytes:
                 "element": each.element,
                 "device": each.device,
                 "since_at": rfc3339(each.since_us),
+                "sequence": each.sequence,
             }
             for each in whole.links
         ]
@@ -278,7 +280,10 @@ def read_whole(content: dict[str, Any]) -> WholeMesh:
     others = tuple(node for node in nodes if about[node.unicast].is_provisioner)
     links = tuple(
         DeviceLink(
-            each.number("element", 1, LINKS_MAX), each.text("device"), each.moment_us("since_at")
+            each.number("element", 1, LINKS_MAX),
+            each.text("device"),
+            each.moment_us("since_at"),
+            each.number("sequence", 0, SEQUENCE_MODULUS - 1),
         )
         for each in (top.parts("links") if "links" in content else ())
     )

@@ -1,9 +1,9 @@
 """Who may change a mesh's rows: its writer, as long as nobody else took it over."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any
 
@@ -121,20 +121,42 @@ class Writer(Directory):
             iv_index=network.iv_index,
         )
         if not dry_run:
-            self._save_link(DeviceLink(element, device, self.clock.unix_us()))
+            before = {each.element: each for each in links}
+            self._give(before.get(element, DeviceLink(element, "", 0)), device)
         return element, True
 
     def unlink(self, device: str) -> int | None:
         """Take the element from a device; its address stays ours. None: it had none."""
-        element = self.linked().get(device)
-        if element is not None:
-            self._save_link(DeviceLink(element, "", self.clock.unix_us()))
-        return element
+        for each in self.links():
+            if each.device == device:
+                self._give(each, "")
+                return each.element
+        return None
 
-    def _save_link(self, link: DeviceLink) -> None:
+    def _give(self, link: DeviceLink, device: str) -> None:
+        given = replace(link, device=device, since_us=self.clock.unix_us())
         with self._writing() as connection:
             self._update(connection)
-            saving.save_links(connection, self.network.id, [link])
+            saving.save_links(connection, self.network.id, [given])
+
+    def save_sequences(self, sequences: Mapping[int, int]) -> None:
+        """Write the numbers of the next reports, by element of ours, before one is sent.
+
+        Raises:
+            StorageError: nothing may be sent.
+        """
+        with self._writing() as connection:
+            self._update(connection)
+            saving.save_sequences(connection, self.network.id, sequences)
+
+    def fingerprinter(self) -> Callable[[bytes], bytes]:
+        """Give what tells this mesh's messages apart without telling what they say."""
+        return self._scribe().sealer.fingerprinter(self.uuid)
+
+    def save_alerts_on(self, connection: Connection, fingerprints: Iterable[bytes]) -> None:
+        """Write that alerts were kept, in the transaction that keeps them."""
+        self._update(connection)
+        saving.save_alerts(connection, self.network.id, fingerprints)
 
     def own_device_key(self) -> bytes:
         """Give the device key that our own node has in a Configuration Database."""

@@ -135,8 +135,9 @@ def fill_mesh(buffer: Buffer) -> None:
         saving.upsert(connection, tables.group, [group])
         label = {"network_id": made.id, "uuid": SEED[16:], "address": 0x8123, "name": "alarms"}
         saving.upsert(connection, tables.label, [label])
-        links = [DeviceLink(1, "cube-sat-001", T0_US), DeviceLink(2, "", T0_US + 1)]
+        links = [DeviceLink(1, "cube-sat-001", T0_US, 77), DeviceLink(2, "", T0_US + 1)]
         saving.save_links(connection, made.id, links)
+        saving.save_alerts(connection, made.id, [SEED[:16], SEED[16:]])
 
 
 def main() -> int:

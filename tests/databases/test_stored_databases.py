@@ -101,8 +101,8 @@ def test_a_stored_database_opens_is_sound_and_is_written_on(stored, tmp_path):
 
 
 MESH_CASES = [
-    # revision, first address for nodes, our elements
-    ("0003", 2, []),
+    # revision, first address for nodes, our elements, alerts that were kept
+    ("0003", 2, [], []),
     (
         "0004",
         9,
@@ -110,12 +110,24 @@ MESH_CASES = [
             DeviceLink(1, "cube-sat-001", 1_795_573_800_000_000),
             DeviceLink(2, "", 1_795_573_800_000_001),
         ],
+        [],
+    ),
+    (
+        "0005",
+        9,
+        [
+            DeviceLink(1, "cube-sat-001", 1_795_573_800_000_000, 77),
+            DeviceLink(2, "", 1_795_573_800_000_001),
+        ],
+        [SEED[:16], SEED[16:]],
     ),
 ]
 
 
-@pytest.mark.parametrize(("revision", "low", "links"), MESH_CASES, ids=["0003", "0004"])
-def test_a_stored_mesh_is_read_back_key_by_key(tmp_path, revision, low, links):
+@pytest.mark.parametrize(
+    ("revision", "low", "links", "alerts"), MESH_CASES, ids=[case[0] for case in MESH_CASES]
+)
+def test_a_stored_mesh_is_read_back_key_by_key(tmp_path, revision, low, links, alerts):
     shutil.copy(HERE / f"r{revision}.db", tmp_path / "buffer.db")
     nets = (NetKeyRecord(0, b"n" * 16, b"N" * 16, Phase.DISTRIBUTION), NetKeyRecord(5, b"m" * 16))
     apps = (AppKeyRecord(0, 0, b"a" * 16, b"A" * 16), AppKeyRecord(7, 5, b"b" * 16))
@@ -143,3 +155,4 @@ def test_a_stored_mesh_is_read_back_key_by_key(tmp_path, revision, low, links):
         expected = ManagerState(1, stack, nodes, gone, low, 0x7FF, elements=1 + len(links))
         assert expected == rows.load_state(connection, network, scribe)
         assert links == rows.load_links(connection, network.id)
+        assert alerts == rows.load_alerts(connection, network.id)

@@ -132,6 +132,18 @@ def test_a_simulated_reading_goes_into_the_simulated_mesh():
     assert 1 == len(one.due(1.0))
 
 
+def test_each_element_counts_its_reports_on_from_where_it_was():
+    one = bridge(sequences={1: 2**14 - 1})
+    offer(one, reading(1.0), reading(2.0, "temperature", "Cel"), reading(7.0, device=BUOY))
+    reports = [*one.due(1.0), *one.due(2.0)]
+    numbers = [habitat().read(*split_opcode(each.payload))[1]["sequence"] for each in reports]
+    assert [(1, 2**14 - 1), (2, 0), (1, 0)] == [
+        (each.element, number) for each, number in zip(reports, numbers, strict=True)
+    ]
+    one.relink({"probe-9": 1})
+    assert {1: 1, 2: 1} == one.sequences
+
+
 def test_after_a_change_of_links_nothing_is_told_by_the_wrong_element():
     one = bridge()
     offer(one, reading(1.0), reading(2.0, device=BUOY))

@@ -15,6 +15,7 @@ from dunes.errors import StorageError
 from dunes.gateway.follower import Follower
 from dunes.gateway.forwarding import forward, telemetry_group
 from dunes.gateway.standing import live, standing
+from dunes.gateway.store import MeshStore
 from dunes.gateway.verbs import VERBS
 from dunes.mesh.network import decode_network
 from dunes.model import Priority, Reading
@@ -143,6 +144,41 @@ def test_without_a_proxy_the_newest_waits_and_a_read_error_passes(home, monkeypa
                 await until(lambda: ear.sources() == [2])
 
     in_loop(body)
+
+
+def test_reports_are_counted_on_over_a_restart_and_none_goes_without_its_number_kept(
+    home, monkeypatch
+):
+    async def body():
+        at = Place(home, monkeypatch, 1)
+        async with at.site:
+            await at.set_up()
+            with MeshStore.open(home) as store:
+                store.link(SAT)
+            for restart in range(2):
+                async with forwarding(at) as (gateway, ear):
+                    ingest(home, reading(1.0))
+                    await until(lambda ear=ear: ear.sources() == [2])
+                    assert restart + 1 == gateway.store.links()[0].sequence
+            async with forwarding(at) as (gateway, ear):
+                with monkeypatch.context() as patch:
+                    patch.setattr(MeshStore, "save_sequences", fails)
+                    ingest(home, reading(2.0))
+                    await until(lambda: gateway.bridge.skipped["storage"] == 1)
+                    assert ([], 2) == (ear.sources(), gateway.store.links()[0].sequence)
+                assert "linked devices: the disk hiccups; trying again" in at.said
+                gateway.store.unlink(SAT)
+                gateway.store.link("buoy-001")
+                gateway.relink()
+                ingest(home, reading(3.0, "buoy-001"))
+                await until(lambda: ear.sources() == [2])
+                assert 4 == gateway.store.links()[0].sequence
+
+    in_loop(body)
+
+
+def fails(*_given):
+    raise StorageError("the disk hiccups")
 
 
 # ---------------------------------------------------------------- the follower

@@ -185,6 +185,28 @@ def test_an_alert_that_is_said_again_is_kept_once(place):
     in_loop(body)
 
 
+def test_nor_is_it_kept_twice_when_the_gateway_died_before_it_acknowledged_it(place):
+    async def body():
+        at = place(1)
+        async with at.site:
+            await at.set_up()
+            (node,) = at.site.hosted
+            async with at.listening() as gateway:
+                gateway.runner.on_kept.clear()  # it dies first
+                node.report(1, 8.5, alert=True)
+                await until(lambda: gateway.readings.repeated >= 1)
+                await gateway.runner.flush()
+            assert (1, 1) == (at.rows(), len(node.habitat._alerts))
+            async with at.listening() as gateway:
+                await until(lambda: not node.habitat._alerts)
+                assert 1 <= gateway.readings.repeated
+                node.report(1, 8.4, alert=True)
+                await until(lambda: len(at.heard) == 1)
+            assert (2, [8.4]) == (at.rows(), [each.value for each in at.heard])
+
+    in_loop(body)
+
+
 def test_a_replayed_a_forged_and_an_unknown_message_are_refused_and_counted(place):
     async def body():
         at = place(1)

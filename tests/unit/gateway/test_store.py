@@ -21,6 +21,7 @@ from dunes.errors import (
     StorageFull,
     UsageError,
 )
+from dunes.gateway import saving
 from dunes.gateway.lock import MeshBusy
 from dunes.gateway.mark import read_mark
 from dunes.gateway.opening import MeshExists
@@ -218,6 +219,23 @@ def test_on_a_full_disk_nothing_is_promised_and_the_same_may_be_tried_again(open
 
 
 # ---------------------------------------------------------------- one writer
+
+
+def test_the_newest_alerts_are_remembered_and_the_oldest_forgotten(opened, monkeypatch):
+    monkeypatch.setattr(saving, "ALERTS_KEPT", 3)
+    store = opened(states.state())
+    tell = store.fingerprinter()
+    said = [tell(bytes([n])) for n in range(5)]
+    for some in (said[:2], said[2:]):
+        with store.buffer.writing() as connection:
+            store.save_alerts_on(connection, some)
+    assert said[2:] == store.alerts()
+    store.close()
+    again = opened()
+    assert (said, said[2:]) == (
+        [again.fingerprinter()(bytes([n])) for n in range(5)],
+        again.alerts(),
+    )
 
 
 def test_the_second_writer_learns_who_has_the_mesh(opened):
