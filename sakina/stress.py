@@ -5,6 +5,7 @@ answers to one question that differ are an inconsistency. Speed is only told.
 """
 
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from dunes.authority.decide import decide
 from dunes.authority.gate import Gate, LedgerStandings
 from dunes.authority.model import Request, Resource, Subject
 from dunes.authority.policy import Policies, Scope
+from dunes.authority.store import load_policies
 from dunes.authority.token import (
     Authorities,
     Claims,
@@ -125,20 +127,21 @@ def stress(paths: Paths, name: str, count: int, site: Site | None) -> StressRepo
     Raises:
         NotFound: no such scope.
     """
-    gate = Gate(paths)
-    policies = gate.policies()
+    policies = load_policies(paths)
     if name not in policies.scopes:
         raise NotFound(f"no scope {name[:60]!r}", hint="sakina scope-list", code="unknown-scope")
     asked = questions(policies.scopes[name], policies, count)
-    now_us = SYSTEM_CLOCK.unix_us()
-    standings = LedgerStandings(gate.ledger(), now_us)
-    decide(asked[0][0], policies, standings, now_us)
     plain = [request for request, _ in asked]
-    said, decisions = measure(lambda r: decide(r, policies, standings, now_us).allow, plain)
-    again, recorded = measure(lambda r: gate.decide(r).allow, plain)
-    with ThreadPoolExecutor(THREADS) as pool:
-        others = list(pool.map(lambda each: gate.decide(each[0]).allow, asked))
-    gate.flush()
+    now_us = SYSTEM_CLOCK.unix_us()
+    with tempfile.TemporaryDirectory(prefix="stress-", dir=paths.ready(paths.state)) as record:
+        gate = Gate(paths, audit=Path(record))
+        standings = LedgerStandings(gate.ledger(), now_us)
+        decide(plain[0], policies, standings, now_us)
+        said, decisions = measure(lambda r: decide(r, policies, standings, now_us).allow, plain)
+        again, recorded = measure(lambda r: gate.decide(r).allow, plain)
+        with ThreadPoolExecutor(THREADS) as pool:
+            others = list(pool.map(lambda r: gate.decide(r).allow, plain))
+        gate.flush()
     leaks = sum(
         yes and must for (_, must), yes in zip(asked, said, strict=True)
     )  # what had to be refused

@@ -102,6 +102,7 @@ class Gate:
         paths: of the installation.
         clock: for expiry, fading and the record.
         signer: a key that is open anyway, to sign the record now and then.
+        audit: a folder for the record; default: this place's own.
 
     Attributes:
         trouble: why the trust ledger is only what was known last; empty if it is sound.
@@ -110,6 +111,7 @@ class Gate:
     paths: Paths
     clock: Clock = SYSTEM_CLOCK
     signer: Signer | None = None
+    audit: Path | None = None
     _policies: PolicyFile = field(init=False)
     _trail: AuditTrail = field(init=False)
     _ledger: Ledger | None = None
@@ -120,8 +122,8 @@ class Gate:
     def __post_init__(self) -> None:
         """Point at the files; nothing is read yet."""
         self._policies = PolicyFile(self.paths)
-        self._trail = AuditTrail.at(self.paths, clock=self.clock)
-        self._trail.signer = self.signer
+        own = AuditTrail.at(self.paths).folder
+        self._trail = AuditTrail(self.audit or own, self.clock, self.signer)
 
     def decide(self, request: Request) -> Decision:
         """Answer a question and write the answer down.

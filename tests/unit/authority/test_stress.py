@@ -1,5 +1,6 @@
 """The load test finds what it is there to find."""
 
+from dunes.authority.audit import AuditTrail, segments
 from dunes.authority.policy import Document, Rule, Scope
 from dunes.authority.store import encode, policies_path
 from dunes.paths import write_atomic
@@ -16,6 +17,12 @@ def test_a_healthy_place_passes(paths):
     assert (True, 20, 40) == (report.passed, report.allowed, report.denied)
     assert (0, 0, 0) == (report.leaks, report.inconsistent, report.forged_accepted)
     assert report.issuer is None
+
+
+def test_a_load_leaves_no_line_in_the_record_of_this_place(paths):
+    run(paths)
+    assert [] == segments(AuditTrail.at(paths).folder)
+    assert [] == list(paths.state.glob("stress-*"))
 
 
 def test_a_scope_that_is_given_to_everybody_is_a_leak(paths, monkeypatch):
