@@ -11,7 +11,8 @@ From the inside out:
     access wire dispatch          opcodes, messages as dataclasses, which model takes which
     provisioning/                 both roles as state machines
     models/                       foundation models, OnOff, Level, Sensor, our vendor model
-    node                          a device of the mesh, with nodestate, publisher, proxyserver
+    node                          a device of the mesh: newcomer until it is provisioned; then
+                                  serving, publisher, proxyserver; presence, nodestate
     manager                       the gateway, with nodebook, provisionings, proxyclient,
                                   requests; configurator and refresh work through it
 

@@ -1,4 +1,7 @@
-"""Which model of which element takes an access message (Mesh Protocol 1.1, 3.7.4)."""
+"""Which addresses concern a node, and which model of which element takes an access message.
+
+Source: Mesh Protocol 1.1, 3.7.4.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,8 +9,9 @@ from typing import NamedTuple
 
 from dunes.mesh import address
 from dunes.mesh.access import AccessMessage
-from dunes.mesh.models.node_config import ModelConfig, NodeConfig
+from dunes.mesh.models.node_config import ON, ModelConfig, NodeConfig
 from dunes.mesh.models.server import Server
+from dunes.mesh.toolbox import virtual_address
 from dunes.mesh.wire import Message
 
 FIXED_ON_PRIMARY = (
@@ -48,6 +52,21 @@ class Dispatcher:
                 read = server.decode(message.opcode, message.parameters)
                 if read is not None:
                     yield Delivery(element, server, read)
+
+
+def subscribed(config: NodeConfig) -> tuple[set[int], dict[int, list[bytes]]]:
+    """Give the groups that concern a node, and the Label UUIDs by their virtual address."""
+    groups = {address.ALL_NODES}
+    if config.gatt_proxy == ON:
+        groups.add(address.ALL_PROXIES)
+    if config.relay == ON:
+        groups.add(address.ALL_RELAYS)
+    labels: dict[int, list[bytes]] = {}
+    for each in config.models:
+        groups.update(each.groups)
+        for label in each.labels:
+            labels.setdefault(virtual_address(label), []).append(label)
+    return groups, labels
 
 
 def _addressed(message: AccessMessage, known: ModelConfig, unicast: int) -> bool:

@@ -7,10 +7,11 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from dunes.errors import LocalError, PeerError
 from dunes.mesh.address import TTL_RELAYED_MIN, is_unicast
 from dunes.mesh.beacon import NetworkState, encode_secure
 from dunes.mesh.keys import Phase
-from dunes.mesh.links import AD_MESH_MESSAGE, AIR, GattLink, Outgoing
+from dunes.mesh.links import AD_MESH_BEACON, AD_MESH_MESSAGE, AIR, LINKS_MAX, GattLink, Outgoing
 from dunes.mesh.models.config import read_transmit_octet
 from dunes.mesh.models.node_config import ON, NodeConfig
 from dunes.mesh.network import NetworkPdu, encode_network
@@ -33,6 +34,25 @@ class ProxyServer:
 
     links: dict[int, GattLink] = field(default_factory=dict)
     out: deque[Outgoing] = field(default_factory=lambda: deque(maxlen=UNSENT_MAX))
+
+    def open(self, link: int, room_bytes: int) -> None:
+        """Take a new link.
+
+        Raises:
+            LocalError: too many, or it is the air.
+        """
+        if link == AIR or len(self.links) >= LINKS_MAX:
+            raise LocalError(f"link {link} cannot be opened")
+        self.links[link] = GattLink(link, room_bytes)
+
+    def receive(self, link: int, data: bytes, now_s: float) -> tuple[MessageType, bytes] | None:
+        """Take an attribute value; gives the message that it completes.
+
+        Raises:
+            PeerError: it breaks the protocol.
+        """
+        known = self.links.get(link)
+        return None if known is None else known.reassembler.receive(data, now_s)
 
     def configure(self, link: int, data: bytes, stack: Stack) -> None:
         """Take a proxy configuration message; the answer goes through the stack.
@@ -85,6 +105,25 @@ class ProxyServer:
         for link in self.passing(sealed.dst):
             self.say(link, MessageType.NETWORK, sealed.data)
         self._air(sealed.data, config.network_transmit)
+
+    def next_timer_s(self) -> float | None:
+        """Say when a message that began to come is given up."""
+        timers = (each.reassembler.next_timer_s() for each in self.links.values())
+        return min((each for each in timers if each is not None), default=None)
+
+    def handle_timer(self, now_s: float) -> list[tuple[int, PeerError]]:
+        """Give the links on which a message began to come and did not end, and why."""
+        ends = []
+        for link, each in self.links.items():
+            try:
+                each.reassembler.handle_timer(now_s)
+            except PeerError as error:
+                ends.append((link, error))
+        return ends
+
+    def beacon(self, data: bytes) -> None:
+        """Send a beacon to the air."""
+        self.out.append(Outgoing(AIR, bytes([AD_MESH_BEACON]) + data))
 
     def announce(self, links: Sequence[int], stack: Stack) -> None:
         """Send our beacons to some links."""

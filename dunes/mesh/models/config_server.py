@@ -36,8 +36,10 @@ class HeartbeatCount:
     hops_min: int = 0
     hops_max: int = 0
 
-    def note(self, hops: int) -> None:
-        """Count one."""
+    def note(self, src: int, dst: int, hops: int, now_s: float) -> None:
+        """Count one, if it is of those that were asked for."""
+        if (src, dst) != (self.source, self.destination) or now_s >= self.until_s:
+            return
         self.hops_min = hops if not self.count else min(self.hops_min, hops)
         self.hops_max = max(self.hops_max, hops)
         self.count = min(self.count + 1, 0xFFFF)
@@ -81,6 +83,18 @@ class ConfigServer(Server):
             handler = MODEL_HANDLERS.get(type(message))
         reply = None if handler is None else handler(self, message, context)
         return Outcome([] if reply is None else [reply])
+
+    def join(
+        self, keys: KeyRing, composition: Composition, unicast: int, config: NodeConfig
+    ) -> None:
+        """Serve a node of a network."""
+        self.keys, self.composition, self.unicast = keys, composition, unicast
+        self.config, self.reset_asked = config, False
+
+    def leave(self, config: NodeConfig) -> None:
+        """Be set as a new device is."""
+        self.config, self.reset_asked = config, False
+        self.identity_until_s.clear()
 
     def change(self, **changes: Any) -> None:
         """Set something."""

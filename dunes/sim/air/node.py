@@ -11,7 +11,7 @@ from bumble.gatt import Characteristic, Service
 from dunes.clock import SYSTEM_CLOCK, Clock
 from dunes.mesh.beacon import PROVISIONING_SERVICE, PROXY_SERVICE
 from dunes.mesh.links import AD_MESH_BEACON, AD_MESH_MESSAGE, AIR, LinkRefused, Outgoing
-from dunes.mesh.node import ModelEvent, Node, NodeEvent
+from dunes.mesh.node import Node, NodeEvent
 from dunes.mesh.node import NodeReset as Reset
 from dunes.mesh.provisioning.events import Provisioned
 from dunes.mesh.state import Store
@@ -248,6 +248,3 @@ class VirtualNode:
 
     def _now_s(self) -> float:
         return asyncio.get_running_loop().time()
-
-
-__all__ = ["ModelEvent", "VirtualNode"]

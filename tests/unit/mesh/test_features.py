@@ -11,7 +11,6 @@ from dunes.mesh.manager import ProxyReady, Received
 from dunes.mesh.models import config_keys, config_models, config_node, generic, health, sensor
 from dunes.mesh.models.health_server import AttentionAsked
 from dunes.mesh.models.server import Raw
-from dunes.mesh.node import ModelEvent
 from dunes.mesh.outbox import Message, Sent
 from dunes.mesh.outgoing import Fate
 from dunes.mesh.provisioning.events import Provisioned, Show, TypeIn
@@ -19,6 +18,7 @@ from dunes.mesh.provisioning.oob import Oob
 from dunes.mesh.provisioning.pdus import Capabilities
 from dunes.mesh.provisionings import Invitation, NodeProvisioned, ProvisioningSaid
 from dunes.mesh.requests import Unanswered
+from dunes.mesh.serving import ModelEvent
 from dunes.mesh.stack import ControlReceived
 from dunes.mesh.status import Status
 from dunes.mesh.wire import ModelId

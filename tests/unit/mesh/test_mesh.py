@@ -13,8 +13,9 @@ from dunes.mesh.models.generic_server import ActuatorSet
 from dunes.mesh.models.habitat import habitat
 from dunes.mesh.models.habitat_server import HabitatMessage
 from dunes.mesh.models.server import Raw
-from dunes.mesh.node import ModelEvent, NodeReset
+from dunes.mesh.node import NodeReset
 from dunes.mesh.provisionings import Invitation, NodeProvisioned, ProvisioningSaid
+from dunes.mesh.serving import ModelEvent
 from dunes.mesh.status import Status
 from dunes.mesh.wire import ModelId
 
