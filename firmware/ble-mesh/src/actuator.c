@@ -51,6 +51,12 @@ static void write_status(struct net_buf_simple *message)
 
 static int publish_update(const struct bt_mesh_model *model)
 {
+	static struct turn turn;
+	const int err = turn_take(&turn, model);
+
+	if (err) {
+		return err;
+	}
 	write_status(model->pub->msg);
 	return 0;
 }

@@ -85,8 +85,14 @@ static void write_report(struct net_buf_simple *message, const struct habitat_re
 
 static int publish_update(const struct bt_mesh_model *model)
 {
-	const struct habitat_report report = make_report();
+	static struct turn turn;
+	const int err = turn_take(&turn, model);
+	struct habitat_report report;
 
+	if (err) {
+		return err;
+	}
+	report = make_report();
 	write_report(model->pub->msg, &report);
 	return 0;
 }
@@ -99,6 +105,7 @@ static void publish_alert(void)
 		return;
 	}
 	write_report(habitat.model->pub->msg, &habitat.alert);
+	turn_passed();
 	err = bt_mesh_model_publish(habitat.model);
 	if (err) {
 		LOG_WRN("an alert was not published (%d)", err);

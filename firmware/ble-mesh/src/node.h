@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include <zephyr/bluetooth/mesh.h>
+#include <zephyr/kernel.h>
 
 /* measure.c: the temperature in 0.01 degrees Celsius. Gives 0, or a negative errno. */
 int measure_temperature(int16_t *centi_celsius);
@@ -28,6 +29,21 @@ extern struct bt_mesh_model_pub sensor_srv_pub;
 extern const struct bt_mesh_model_op habitat_srv_ops[];
 extern const struct bt_mesh_model_cb habitat_srv_cb;
 extern struct bt_mesh_model_pub habitat_srv_pub;
+
+/* turns.c: who publishes when. */
+struct turn {
+	const struct bt_mesh_model *model;
+	struct k_work_delayable work;
+};
+
+/*
+ * Let a model publish now, from its update callback: gives 0; or later, when others have had their
+ * turn: gives -EAGAIN, and the callback is called again then.
+ */
+int turn_take(struct turn *turn, const struct bt_mesh_model *model);
+
+/* Something was published that could not wait. */
+void turn_passed(void);
 
 /* update.c: what MCUmgr is told besides what it knows. */
 void update_init(void);

@@ -43,6 +43,12 @@ static void add_temperature(struct net_buf_simple *message)
 
 static int publish_update(const struct bt_mesh_model *model)
 {
+	static struct turn turn;
+	const int err = turn_take(&turn, model);
+
+	if (err) {
+		return err;
+	}
 	bt_mesh_model_msg_init(model->pub->msg, OP_SENSOR_STATUS);
 	add_temperature(model->pub->msg);
 	return 0;
