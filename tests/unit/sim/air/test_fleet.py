@@ -262,9 +262,7 @@ def test_nodes_go_on_where_they_were_when_the_site_comes_up_again(raise_fleet, o
     run(scene())
 
 
-def test_killed_nodes_repeat_no_number_and_forget_no_command(
-    raise_fleet, open_gateway, tmp_path
-):
+def test_killed_nodes_repeat_no_number_and_forget_no_command(raise_fleet, open_gateway, tmp_path):
     async def scene():
         async with raise_fleet(1) as (fleet, port), open_gateway(port) as gateway:
             gateway.manage()
