@@ -6,10 +6,11 @@ Source: Mesh Configuration Database Profile 1.0.1.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from dunes.gateway.profile import model_id
 from dunes.mesh.control import Feature
 from dunes.mesh.managerstate import KnownNode
 from dunes.mesh.models.composition import Composition
@@ -29,6 +30,8 @@ PLANNED = "plan"
 """Among a node's settings: the mark of the plan of ours that it follows. Nodes without one were
 configured by others, an app for example, and are left as they are."""
 MARK_DIGITS = 16
+GROUP_DIGITS = 4
+"""Of a group's address; a Label UUID has 32."""
 
 
 def settings_of(plan: Plan, node: KnownNode) -> dict[str, Any]:
@@ -112,13 +115,19 @@ def differs(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
 
 
 def narrowed(plan: Plan, kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> Plan:
-    """Leave of a plan what a node does not have yet.
+    """Leave of a plan what a node does not have yet; add the end of what it has no more.
 
     Args:
         plan: the whole plan.
         kept: what the node is set to; with a plan under way nobody knows, and all is left.
         wanted: what `settings_of` makes of the plan.
     """
+    ended = {model: Publish(0) for model in _ended(kept, wanted)}
+    plan = replace(
+        plan,
+        unsubscriptions=_left(kept, wanted),
+        publications=plan.publications | ended,
+    )
     if not kept or UNDERWAY in kept:
         return plan
     same = {key for key, value in wanted.items() if kept.get(key) == value}
@@ -143,6 +152,33 @@ def narrowed(plan: Plan, kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> 
         friend=None if "friend" in held else plan.friend,
         beacon=None if "secureNetworkBeacon" in same else plan.beacon,
     )
+
+
+def _ended(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[ModelId]:
+    """Give the models that publish and shall not any more."""
+    new = _by_model(wanted)
+    for name, entries in _by_model(kept).items():
+        was, is_now = (
+            any("publish" in model for _, model in each) for each in (entries, new.get(name, []))
+        )
+        if was and not is_now:
+            yield model_id(name)
+
+
+def _left(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[ModelId, tuple[int, ...]]:
+    """Give the groups that models are in and shall leave.
+
+    A group stays that any model of the node wants: models that extend each other share their
+    lists (Mesh Protocol 1.1, 4.2.4).
+    """
+    stays = {g for each in _by_model(wanted).values() for _, m in each for g in m["subscribe"]}
+    found = {}
+    for name, entries in _by_model(kept).items():
+        groups = {group for _, model in entries for group in model.get("subscribe", ())} - stays
+        leaves = tuple(int(g, 16) for g in sorted(groups) if len(g) == GROUP_DIGITS)
+        if leaves:
+            found[model_id(name)] = leaves
+    return found
 
 
 def _by_model(settings: Mapping[str, Any]) -> dict[str, list[tuple[int, Any]]]:

@@ -37,7 +37,8 @@ class Plan:
         app_keys: (index, key) to add; the NetKey is the node's own.
         binds: AppKey indexes by model, on every element that has it.
         subscriptions: groups by model, likewise.
-        publications: by model, likewise.
+        unsubscriptions: groups by model that it shall leave, likewise.
+        publications: by model, likewise; to address 0: none any more.
         default_ttl: 0, or 2 to 127.
         relay: (state, retransmit octet).
         network_transmit: octet.
@@ -50,6 +51,7 @@ class Plan:
     app_keys: tuple[tuple[int, bytes], ...] = field(default=(), repr=False)
     binds: dict[ModelId, tuple[int, ...]] = field(default_factory=dict)
     subscriptions: dict[ModelId, tuple[int, ...]] = field(default_factory=dict)
+    unsubscriptions: dict[ModelId, tuple[int, ...]] = field(default_factory=dict)
     publications: dict[ModelId, Publish] = field(default_factory=dict)
     default_ttl: int | None = None
     relay: tuple[int, int] | None = None
@@ -82,14 +84,15 @@ def steps(plan: Plan, node: KnownNode) -> list[Message]:
 
 
 def _models(plan: Plan, node: KnownNode, composition: Composition) -> Iterator[Message]:
-    for model, indexes in plan.binds.items():
-        for at in composition.has(model):
-            for index in indexes:
-                yield config_models.ModelAppBind(node.unicast + at, index, model)
-    for model, groups in plan.subscriptions.items():
-        for at in composition.has(model):
-            for group in groups:
-                yield config_models.SubscriptionAdd(node.unicast + at, group, model)
+    def each(table: dict[ModelId, tuple[int, ...]]) -> Iterator[tuple[int, int, ModelId]]:
+        for model, numbers in table.items():
+            for at in composition.has(model):
+                for number in numbers:
+                    yield node.unicast + at, number, model
+
+    yield from (config_models.ModelAppBind(*bound) for bound in each(plan.binds))
+    yield from (config_models.SubscriptionDelete(*left) for left in each(plan.unsubscriptions))
+    yield from (config_models.SubscriptionAdd(*joined) for joined in each(plan.subscriptions))
     for model, publish in plan.publications.items():
         for at in composition.has(model):
             yield config_models.PublicationSet(

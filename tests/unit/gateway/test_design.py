@@ -18,6 +18,8 @@ from dunes.gateway.profile import load_profile, model_id
 from dunes.gateway.reach import Field, hop_range_m, knee_per_s
 from dunes.mesh.managerstate import KnownNode
 from dunes.mesh.models.composition import Composition, Element
+from dunes.mesh.models.config_models import SubscriptionDelete
+from dunes.mesh.procedure import Publish, steps
 from dunes.mesh.wire import ModelId
 from dunes.model import NAME
 
@@ -265,6 +267,31 @@ def test_of_another_plan_only_what_a_node_does_not_have_is_left():
         left.default_ttl, left.relay, left.network_transmit, left.gatt_proxy, left.friend,
         left.beacon, left.app_keys,
     )  # fmt: skip
+
+
+def test_groups_and_publications_that_a_plan_has_no_more_are_ended():
+    onoff, level = ModelId(0x1000), ModelId(0x1002)
+    known = node(1, "hab-1", made_of(SENSOR, onoff, level))
+    plan = design(range_m=500.0).plan_of(known)
+    kept = settings_of(plan, known) | {PLANNED: mark_of(plan)}
+    group = PROFILE.groups["actuators"]
+    other = replace(
+        plan,
+        subscriptions={onoff: (0xC100,), level: (0xC100,)},
+        publications={},
+    )
+    left = narrowed(other, kept, settings_of(other, known))
+    assert {onoff: (group,), level: (group,)} == left.unsubscriptions
+    assert other.subscriptions == left.subscriptions
+    assert {SENSOR: Publish(0)} == left.publications
+    leave = [each for each in steps(left, known) if isinstance(each, SubscriptionDelete)]
+    assert [(2, group, onoff), (2, group, level)] == [
+        (e.element, e.address, e.model) for e in leave
+    ]
+    shared = replace(plan, subscriptions={onoff: (0xC100,), level: (group,)})
+    assert {} == narrowed(shared, kept, settings_of(shared, known)).unsubscriptions
+    cut = kept | {UNDERWAY: mark_of(left)}
+    assert left.unsubscriptions == narrowed(other, cut, settings_of(other, known)).unsubscriptions
 
 
 def test_of_a_plan_under_way_nobody_knows_what_a_node_has_and_all_is_left():

@@ -31,6 +31,7 @@ from dunes.mesh.outbox import Message
 from dunes.mesh.replay import ReplayEntry
 from dunes.mesh.sequence import SeqRecord
 from dunes.mesh.state import Store
+from dunes.mesh.wire import ModelId
 from dunes.model import Priority
 from dunes.settings import load
 from sakina.evidence import gather
@@ -503,6 +504,42 @@ def test_another_design_is_brought_to_all_nodes_and_the_same_one_to_none(place):
             assert connects
             octets = {each.node.config.config.network_transmit for each in at.site.hosted}
             assert {4 | 1 << 3} == octets
+
+    in_loop(body)
+
+
+def test_what_another_profile_leaves_out_is_taken_from_the_nodes(place):
+    async def body():
+        at = place(1)
+        async with at.site:
+            await at.set_up()
+            sensor, onoff = ModelId(0x1100), ModelId(0x1000)
+            (node,) = at.site.hosted
+            config = node.node.config.config
+            assert (0xC001, (0xC003,)) == (
+                config.of(0, sensor).publication.address,
+                config.of(0, onoff).groups,
+            )
+            text = (
+                "[groups]\nlamps = 0xC100\n"
+                '[[models]]\nid = "1100"\n'
+                '[[models]]\nid = "1000"\nsubscribe = ["lamps"]\n'
+            )
+            other = load_profile(text)
+            request = Request(1, other, other.mode("low"), 100.0)
+            done = await set_up(
+                at.home, request, tell=lambda _: None, note=at.said.append, warn=at.said.append
+            )
+            assert (True, 1) == (done.complete, done.changed)
+            config = node.node.config.config
+            assert (None, (0xC100,)) == (
+                config.of(0, sensor).publication,
+                config.of(0, onoff).groups,
+            )
+            again = await set_up(
+                at.home, request, tell=lambda _: None, note=at.said.append, warn=at.said.append
+            )
+            assert 0 == again.changed
 
     in_loop(body)
 
