@@ -12,7 +12,7 @@ from dunes.model import buffer_name
 from dunes.settings import Settings
 from dunes.sim.gatewayview import GatewayView
 from dunes.sim.typed import Background
-from dunes.uplink.sync import sync_lock
+from dunes.uplink.synclock import sync_lock
 
 FIRST_S = 20.0
 """Within this the first reading has to be in the table."""

@@ -2,56 +2,44 @@
 
 import asyncio
 import contextlib
-import fcntl
-import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
 
-from dunes.buffer.ack import last_receipt
-from dunes.buffer.keyring import Keyring
 from dunes.buffer.rename import take_along
 from dunes.buffer.store import Buffer, Stream, open_buffer
 from dunes.clock import SYSTEM_CLOCK, Clock
 from dunes.crypto.identity import Identity, load_identity
 from dunes.crypto.signing import VerifyKey
-from dunes.crypto.truststore import TrustStore
 from dunes.errors import ConfigError, Denied, DunesError, NotFound, PeerError, TryLater
 from dunes.model import Priority, buffer_name
 from dunes.mu.log import log_directory
-from dunes.paths import Paths
 from dunes.secrets import load_secret
 from dunes.settings import Settings
 from dunes.site import Site, running_site
-from dunes.uplink.acquaint import request_station, seals_to, trust_station
-from dunes.uplink.carriers import Busy
 from dunes.uplink.carriers.https import HttpsCarrier
 from dunes.uplink.countersign import bring_log
 from dunes.uplink.errors import BadRecord, OtherKey
-from dunes.uplink.forget import (
-    acknowledged,
-    forget_destination,
-    readings_up_to,
-    receipt_kids,
-)
-from dunes.uplink.fork import CLOSED, settle_history
+from dunes.uplink.forget import forget_destination
+from dunes.uplink.fork import settle_history
+from dunes.uplink.greeting import Greeting
 from dunes.uplink.hold import Hold, held
 from dunes.uplink.inbox import Inbox
+from dunes.uplink.left import left_of
 from dunes.uplink.outbox import Outbox
 from dunes.uplink.permission import Permission
 from dunes.uplink.pump import Counts, Pump
 from dunes.uplink.report import LaneSync, SyncReport
-from dunes.uplink.succession import encode_chain, own_chain
+from dunes.uplink.synclock import sync_lock
 from dunes.uplink.target import (
     API_KEY,
     SITE,
     Target,
     find_target,
     gateway_name,
-    pin_key,
     pinned_key,
 )
 
@@ -158,9 +146,20 @@ class Sync:
         if task is not None and threading.current_thread() is threading.main_thread():
             loop.add_signal_handler(signal.SIGTERM, task.cancel)
         self._refuse_hold(watch)
-        key = self.key if self.key is not None else await self._first_use()
-        await self._let_read(key, watch)
-        self._forget_others(key)
+        greeting = Greeting(
+            self.settings,
+            self.buffer,
+            self.table,
+            self.target,
+            self.identity,
+            self.timeout_s,
+            self.report.notes,
+            self.clock,
+        )
+        key = self.key if self.key is not None else await greeting.pin()
+        self.report.station = key.kid
+        await greeting.let_read(key, watch=watch)
+        greeting.forget_others(key)
         carrier = HttpsCarrier.open(
             self.target.url,
             self.api_key,
@@ -188,7 +187,7 @@ class Sync:
             try:
                 await pump.run(watch=watch)
             except (OtherKey, BadRecord) as e:
-                await self._introduce(carrier, e)
+                await greeting.introduce(carrier, e)
                 pump = self._pump(key, carrier, progress)
                 await pump.run(watch=watch)
             await self._bring_log(key, carrier)
@@ -199,21 +198,6 @@ class Sync:
             self._measure(began_s, pump.counts)
             await carrier.aclose()
         self.report.state = "done"
-
-    async def _introduce(self, carrier: HttpsCarrier, refused: PeerError) -> None:
-        """Show the ground station that this gateway's key follows the one it knows.
-
-        Raises:
-            PeerError: it knows none of our keys, or we have had only this one.
-        """
-        identity = self.identity
-        chain = own_chain(self.settings.paths, identity) if identity.document else []
-        if len(chain) <= 1:
-            raise refused
-        await carrier.introduce(self.buffer.gateway, encode_chain(chain))
-        self.report.notes.append(
-            f"{self.target.name} was shown that key {identity.kid} follows the enrolled one"
-        )
 
     async def _warm(self, carrier: HttpsCarrier) -> None:
         """With `watch`: open the alerts' connections. Trouble with the link the pump will tell."""
@@ -293,76 +277,6 @@ class Sync:
                 code="uplink-held",
             )
 
-    async def _first_use(self) -> VerifyKey:
-        """Ask the ground station for its key, pin it and say so."""
-        key = (await request_station(self.target, self.timeout_s)).key
-        path = pin_key(self.settings.paths, self.target.name, key)
-        self.key, self.report.station = key, key.kid
-        self.report.notes.append(
-            f"first contact: {self.target.name} signs its receipts with key {key.kid}; pinned in "
-            f"{path}. Compare it with what mcp ground-station serve prints"
-        )
-        return key
-
-    async def _let_read(self, key: VerifyKey, watch: bool) -> None:
-        """See to it that the ground station can open what is sealed here, old and new.
-
-        Raises:
-            Busy: it asks for more patience than there is.
-            Untrusted: its key was revoked here.
-        """
-        paths, now_us = self.settings.paths, self.clock.unix_us()
-        known = seals_to(paths, key.kid, now_us)
-        if not known and not await self._learn_document(key, now_us, watch):
-            self.report.notes.append(
-                f"{self.target.name} gave no key to seal to: it keeps and verifies what it gets, "
-                "but cannot read it; mcp init --ground-key station.pub.maml"
-            )
-        trusted = TrustStore.at(paths)
-        granted = Keyring(self.identity, trusted, {}).grant(self.buffer, self.table)
-        if granted:
-            self.report.notes.append(
-                f"{self.target.name} may read from now on what was sealed before it was known"
-            )
-
-    async def _learn_document(self, key: VerifyKey, now_us: int, watch: bool) -> bool:
-        """Ask for the station's key document; delivery does not wait for one that fails.
-
-        But it waits where the station asks for time: the next request comes no sooner.
-        """
-        try:
-            station = await request_station(self.target, self.timeout_s)
-        except Busy as e:
-            if (e.retry_after_s or 0.0) > self.timeout_s and not watch:
-                raise
-            await asyncio.sleep(e.retry_after_s or 0.0)
-            return False
-        except DunesError:
-            return False  # if the link or the peer is in trouble, the sync itself will say so
-        return station.key.kid == key.kid and trust_station(self.settings.paths, station, now_us)
-
-    def _forget_others(self, key: VerifyKey) -> None:
-        """Forget what was acknowledged by a station that this one is not.
-
-        A station with another key is another one, or one that begins anew; at worst it
-        is told what it has already. And what a simulated one acknowledged is no reason
-        to keep or delete anything once readings go to a real one.
-        """
-        kids = receipt_kids(self.buffer, self.target.name)
-        if kids and key.kid not in kids:
-            forget_destination(self.buffer, self.target.name)
-            self.report.notes.append(
-                f"{self.target.name} has another key than before ({key.kid}): what the earlier "
-                "one acknowledged, and was deleted here, this one will not get from here"
-            )
-        if not self.target.simulated:
-            for name, entry in self.settings["uplink.destinations"].items():
-                if SITE in entry and receipt_kids(self.buffer, name):
-                    forget_destination(self.buffer, name)
-                    self.report.notes.append(
-                        f"what the simulated {name} acknowledged no longer counts"
-                    )
-
     def _measure(self, began_s: float, counts: Counts | None) -> None:
         """Bring the report up to date."""
         report = self.report
@@ -439,54 +353,3 @@ def open_sync(
             f"{moved} readings that were taken in under another name go as {gateway}"
         )
     return sync
-
-
-def left_of(buffer: Buffer, table: str, destination: str) -> dict[int, tuple[int, int]]:
-    """Give (frames, readings) by lane that a destination has not acknowledged.
-
-    Readings are those still stored above what it acknowledged.
-    """
-    found = {int(lane): (0, 0) for lane in Priority}
-    for stream in buffer.streams(table, buffer.gateway):
-        with buffer.reading() as connection:
-            kept = last_receipt(connection, stream.id, destination)
-            if kept is not None and kept[0] >= CLOSED:
-                continue
-            acks = acknowledged(connection, stream.id, destination)
-            for number, row in buffer.lanes(connection, stream).items():
-                cum = acks.get(number, 0)
-                frames = row.last_no - max(cum, row.base_no)
-                readings = row.last_msg - readings_up_to(connection, row, cum)
-                old = found[number]
-                found[number] = old[0] + max(0, frames), old[1] + max(0, readings)
-    return found
-
-
-@contextlib.contextmanager
-def sync_lock(paths: Paths, table: str, destination: str) -> Iterator[None]:
-    """Hold the right to sync a table to a destination; the kernel drops it with us.
-
-    Raises:
-        TryLater: another process has it.
-    """
-    paths.ready(paths.runtime)
-    safe = "".join(c if c.isalnum() or c in "-._" else "_" for c in destination)[:100]
-    descriptor = os.open(
-        paths.runtime / f"sync-{table}-{safe}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-    )
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as e:
-            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
-            raise TryLater(
-                f"another sync of {table} to {destination} is at work (process "
-                f"{holder or 'unknown'})",
-                hint="let it finish, or end it",
-                code="sync-running",
-            ) from e
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield
-    finally:
-        os.close(descriptor)

@@ -11,7 +11,7 @@ import pytest
 from dunes.errors import TryLater
 from dunes.model import Priority
 from dunes.uplink.hold import LONGEST_US, clear_hold, held, hold_path, set_hold
-from dunes.uplink.sync import sync_lock
+from dunes.uplink.synclock import sync_lock
 
 SYNC = "import sys; from dunes_mcp.cli import main; sys.exit(main())"
 
