@@ -163,7 +163,7 @@ def _take_name(temporary: str, path: Path, folder: int) -> None:
         os.link(temporary, path.name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
     except FileExistsError as e:
         raise _taken(path) from e
-    except (PermissionError, NotImplementedError):  # FAT and exFAT have no links
+    except PermissionError:  # FAT and exFAT have no links
         try:
             os.close(_create(path.name, folder, PRIVATE_MODE))
         except FileExistsError as e:
