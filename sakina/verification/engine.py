@@ -8,8 +8,6 @@ from dunes.authority.decide import scopes_of
 from dunes.authority.gate import Gate
 from dunes.authority.model import Subject
 from dunes.authority.policy import Policies, Scope, matches_any
-from dunes.authority.pseudokey import load_pseudonyms
-from dunes.authority.pseudonym import Pseudonyms
 from dunes.authority.standing import Event, Kind, Ledger
 from dunes.authority.token import Authorities, check_token, read_token
 from dunes.clock import SYSTEM_CLOCK, US_PER_S, Clock, rfc3339
@@ -99,8 +97,7 @@ class Verifier:
             NotFound: none is named, and none is known.
         """
         now_us = self.clock.unix_us()
-        pseudonyms = self._pseudonyms()
-        self.heard = last_readings(self.settings, self.scope, now_us, pseudonyms)
+        self.heard = last_readings(self.settings, self.scope, now_us)
         names = [check_name(name, "device") for name in devices] or devices_of_scope(
             self.scope, self.site, self.heard.at_us, self.store.device_names()
         )
@@ -168,12 +165,6 @@ class Verifier:
 
     # -- parts ----------------------------------------------------------------------------
 
-    def _pseudonyms(self) -> Pseudonyms | None:
-        try:
-            return load_pseudonyms(self.settings.paths)
-        except DunesError:
-            return None
-
     def _prove(self, device: str, known: DeviceKey, asking: Asking) -> Proof:
         """Ask the device in the strongest way there is."""
         said = NOT_ASKED
@@ -201,6 +192,8 @@ class Verifier:
             return True
         within = show_duration(self.scope.fresh_s)
         text = f"no reading within {within} in a table of this scope"
+        if unreadable := self.heard.unreadable:
+            text += f"; frames there that cannot be opened here: {unreadable}"
         verdict.add("telemetry", proven >= Level.MESH, text)
         return False
 

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dunes.authority.jose import key_of
+from dunes.authority.masking import Reveal
 from dunes.authority.policy import ANY, Scope, matches_any
-from dunes.authority.pseudonym import is_token
 from dunes.buffer.keyring import Keyring
 from dunes.buffer.query import Query, query
 from dunes.buffer.store import open_buffer
@@ -18,9 +18,6 @@ from dunes.crypto.truststore import TrustStore
 from dunes.errors import NotFound, StorageError
 from dunes.settings import Settings
 from dunes.site import Site, site_directory
-
-if TYPE_CHECKING:
-    from dunes.authority.pseudonym import Pseudonyms
 
 SITE_DEVICES = "devices.json"
 
@@ -107,12 +104,7 @@ class LastReadings:
     unreadable: int = 0
 
 
-def last_readings(
-    settings: Settings,
-    scope: Scope,
-    now_us: int,
-    pseudonyms: "Pseudonyms | None",
-) -> LastReadings:
+def last_readings(settings: Settings, scope: Scope, now_us: int) -> LastReadings:
     """Look through the gateway's buffer for the readings of a scope's devices."""
     found = LastReadings()
     try:
@@ -121,30 +113,21 @@ def last_readings(
         return found
     with buffer:
         keys = Keyring.load(settings)
+        reveal = Reveal(settings.paths)
         since = Query(since_us=now_us - round(scope.fresh_s * US_PER_S))
         for table in buffer.tables():
             if scope.tables == ANY or not matches_any(scope.tables, table):
                 continue
             answer = query(buffer, table, since, keys.opener_for(buffer))
             for each in answer.readings:
-                name = each.reading.device
-                if pseudonyms is not None and is_token(name):
-                    name = reveal(name, pseudonyms)
-                found.at_us[name] = max(found.at_us.get(name, 0), each.reading.ts_us)
-                if each.reading.simulated:
-                    found.simulated.add(name)
+                reading = reveal(each.reading)
+                found.at_us[reading.device] = max(
+                    found.at_us.get(reading.device, 0), reading.ts_us
+                )
+                if reading.simulated:
+                    found.simulated.add(reading.device)
             found.unreadable += answer.unreadable
     return found
-
-
-def reveal(name: str, pseudonyms: "Pseudonyms") -> str:
-    """Turn a token back where that is possible."""
-    from dunes.errors import DunesError
-
-    try:
-        return pseudonyms.name(name, "device")
-    except DunesError:
-        return name
 
 
 def devices_of_scope(

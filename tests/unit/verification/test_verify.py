@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass
 
 import pytest
+from sqlalchemy import text
 
 from dunes.authority.agent import AgentServer
 from dunes.authority.challenge import FILE_LIFETIME_S, BadAnswer, Challenge, answer
@@ -207,6 +208,15 @@ def test_readings_alone_prove_nothing_and_the_verdict_says_so(place):
     _, verdict = asked(place)
     assert (False, "seen") == (verdict.passed, verdict.level)
     assert "reached seen; this scope needs mesh" == wrong(verdict)["level"]
+
+
+def test_frames_that_cannot_be_opened_are_told_where_no_reading_is_found(place):
+    place.hear(NAME)
+    with open_buffer(place.settings, create=False) as buffer, buffer.writing() as connection:
+        connection.execute(text("UPDATE frame SET body = zeroblob(length(body))"))
+    _, verdict = asked(place)
+    telemetry = wrong(verdict)["telemetry"]
+    assert telemetry.endswith("of this scope; frames there that cannot be opened here: 1")
 
 
 def test_a_trusted_key_with_fresh_readings_is_enrolled_and_no_more(place):
